@@ -1,0 +1,64 @@
+"""How an execution ends: values, never exceptions."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from obelisk_daemon.ids import FailureId
+
+FailureKind: TypeAlias = Literal[
+    "timed_out",
+    "trap",
+    "out_of_fuel",
+    "out_of_memory",
+    "limit_exceeded",
+    "nondeterminism",
+    "cancelled",
+    "child_failed",
+    "uncategorized",
+]
+"""Exact in the API; `projection` maps them to the five kinds of the host interface."""
+
+
+class Returned(msgspec.Struct, frozen=True, tag="returned", tag_field="t"):
+    """The function returned.
+
+    `value` is `{"ok": v}` or `{"err": v}`; a function without a `result` type gives `{"ok": v}`, v None without any
+    result.
+    """
+
+    value: dict[str, object]
+
+    @property
+    def is_ok(self) -> bool:
+        """Tell a success from an error of the function's own."""
+        return "ok" in self.value
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="t"):
+    """The function did not return: why, in a sentence, and the id of the recorded failure."""
+
+    kind: FailureKind
+    failure_id: FailureId
+    reason: str
+
+
+Outcome: TypeAlias = Returned | Failed
+
+
+class FailureRecord(msgspec.Struct, frozen=True):
+    """Everything known of one failure, stored apart from the log since it can be long."""
+
+    failure_id: FailureId
+    kind: FailureKind
+    message: str
+    backtrace: str = ""
+    cause: FailureId | None = None
+
+
+def outcome_json(outcome: Outcome) -> dict[str, object]:
+    """Give the form that the API and `obelisk-ctl` print; values inside are still plain (`wit_json.to_json`)."""
+    if isinstance(outcome, Returned):
+        return outcome.value
+    failure = {"kind": outcome.kind, "failure_id": outcome.failure_id, "reason": outcome.reason}
+    return {"execution_failure": failure}

@@ -1,0 +1,105 @@
+"""Identities: ULIDs with a prefix, and the ids of children and delays derived from their parent.
+
+An id made here sorts by the time it was made. Ids of children are derived, so that a replay names the same ones
+(DESIGN.md section 2).
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, NewType
+
+from obelisk_daemon.errors import CallerError
+
+ExecutionId = NewType("ExecutionId", str)
+"""`E_<ulid>`, or for a child `<parent>.<join set>_<n>`."""
+DelayId = NewType("DelayId", str)
+"""`Delay_<ulid of the execution's root>...`: the execution id with its prefix changed, then `.<join set>_<n>`."""
+ExecutorId = NewType("ExecutorId", str)
+RunId = NewType("RunId", str)
+FailureId = NewType("FailureId", str)
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID: Final = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_TOP_LEVEL: Final = re.compile(rf"E_{_ULID}")
+_EXECUTION: Final = re.compile(rf"E_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})*")
+_RANDOM_BITS: Final = 80
+
+
+def encode_ulid(milliseconds: int, randomness: int) -> str:
+    """Write 48 bits of time and 80 bits of randomness as 26 characters of Crockford's base 32."""
+    value = (milliseconds & (1 << 48) - 1) << _RANDOM_BITS | randomness
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+class IdSource:
+    """Makes ids that never repeat and, within one source, always increase.
+
+    `now_ms` gives Unix milliseconds and `random_bits(n)` n random bits; both belong to the owner of the source.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], random_bits: Callable[[int], int]) -> None:
+        self._now_ms = now_ms
+        self._random_bits = random_bits
+        self._last = (0, 0)
+
+    def ulid(self) -> str:
+        """Make the next ULID; within one millisecond, or after a backward clock jump, count up from the last."""
+        now, (last_ms, last_random) = self._now_ms(), self._last
+        if now > last_ms:
+            self._last = (now, self._random_bits(_RANDOM_BITS - 1))
+        else:
+            self._last = (last_ms, last_random + 1)
+        return encode_ulid(*self._last)
+
+    def execution(self) -> ExecutionId:
+        """Make the id of a top-level execution."""
+        return ExecutionId(f"E_{self.ulid()}")
+
+    def executor(self) -> ExecutorId:
+        """Make the id of an executor."""
+        return ExecutorId(f"Exr_{self.ulid()}")
+
+    def run(self) -> RunId:
+        """Make the id of one run under one lock."""
+        return RunId(f"Run_{self.ulid()}")
+
+    def failure(self) -> FailureId:
+        """Make the id of a recorded failure."""
+        return FailureId(f"Err_{self.ulid()}")
+
+
+def child_id(parent: ExecutionId, join_set: str, number: int) -> ExecutionId:
+    """Name the `number`-th (from 1) child of a join set."""
+    return ExecutionId(f"{parent}.{join_set}_{number}")
+
+
+def delay_id(parent: ExecutionId, join_set: str, number: int) -> DelayId:
+    """Name the `number`-th (from 1) delay of a join set."""
+    return DelayId(f"Delay_{parent.removeprefix('E_')}.{join_set}_{number}")
+
+
+def parse_execution_id(text: str) -> ExecutionId:
+    """Check the form of any execution id.
+
+    Raises:
+        CallerError: `invalid_execution_id`, for the caller to correct.
+    """
+    if len(text) > 1_000 or not _EXECUTION.fullmatch(text):
+        raise CallerError(
+            "invalid_execution_id", f"{text[:80]!r} is not an execution id; one looks like E_<ULID>"
+        )
+    return ExecutionId(text)
+
+
+def parse_submitted_id(text: str) -> ExecutionId:
+    """Check an id that a client chose: top-level only, since the ids of children belong to their parent.
+
+    Raises:
+        CallerError: `invalid_execution_id`.
+    """
+    if not _TOP_LEVEL.fullmatch(text):
+        raise CallerError(
+            "invalid_execution_id",
+            f"{text[:80]!r} can't be submitted; an id is E_ and a ULID, and ids of children can't be chosen",
+        )
+    return ExecutionId(text)

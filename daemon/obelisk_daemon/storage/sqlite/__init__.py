@@ -1,0 +1,1 @@
+"""The default store: one SQLite file, one connection that writes, group commit at FULL (DESIGN.md section 9)."""

@@ -1,0 +1,127 @@
+"""Reads on connections that can't write, so they never wait for a commit and never hold one up."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk_daemon.errors import NotFoundError
+from obelisk_daemon.execution.events import Entry, Response
+from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.ids import ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.port import ListFilter, LogLine, StoredLog, Summary
+from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.schema import open_for_reading
+from obelisk_daemon.storage.sqlite.writer import WriterConnection
+
+T = TypeVar("T")
+
+
+class Reads:
+    """`ExecutionReader` over a small pool of read-only connections."""
+
+    def __init__(self, connections: list[WriterConnection]) -> None:
+        self._idle: asyncio.Queue[WriterConnection] = asyncio.Queue()
+        for connection in connections:
+            self._idle.put_nowait(connection)
+
+    async def summary(self, execution_id: ExecutionId) -> Summary:
+        """Read one row."""
+        row = await self._one("execution_row", (execution_id,))
+        if row is None:
+            raise rows.not_found(execution_id)
+        return rows.summary_of(row)
+
+    async def summaries(self, chosen: ListFilter) -> list[Summary]:
+        """Read a page, newest first."""
+        values = {"limit": chosen.limit, "status": chosen.status, "before": chosen.before}
+        if chosen.parent is not None:
+            name, more = "list_children", {"parent": str(chosen.parent)}
+        elif chosen.ffqn_prefix:
+            end = chosen.ffqn_prefix + "\U0010ffff"
+            name, more = "list_by_function", {"prefix": chosen.ffqn_prefix, "prefix_end": end}
+        else:
+            name, more = "list_executions", {}
+        found = await self._all(name, {**values, **more, "top_level": int(chosen.top_level)})
+        return [rows.summary_of(row) for row in found]
+
+    async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
+        """Read events from a version on."""
+        found = await self._all("events_from", (execution_id, from_version, limit))
+        return [rows.entry_of(row) for row in found]
+
+    async def responses(self, execution_id: ExecutionId, from_seq: int, limit: int) -> list[Response]:
+        """Read responses from a sequence number on."""
+        found = await self._all("responses_from", (execution_id, from_seq, limit))
+        return [rows.response_of(row) for row in found]
+
+    async def log_lines(
+        self, execution_id: ExecutionId, after: int, limit: int
+    ) -> list[tuple[int, RunId | None, LogLine]]:
+        """Read log lines after a position."""
+        found = await self._all("log_lines_after", (execution_id, after, limit))
+        return [(r["position"], r["run_id"], LogLine(r["created_at"], r["level"], r["message"])) for r in found]
+
+    async def failure(self, failure_id: FailureId) -> FailureRecord:
+        """Read a failure in full."""
+        row = await self._one("failure", (failure_id,))
+        if row is None:
+            raise NotFoundError("failure_not_found", f"there is no failure {failure_id}")
+        return FailureRecord(*row)
+
+    async def read_log(self, execution_id: ExecutionId) -> StoredLog:
+        """Read a whole log and its responses in one snapshot."""
+
+        def both(connection: sqlite3.Connection) -> StoredLog:
+            connection.execute("BEGIN")
+            try:
+                events = connection.execute(SQL["events_from"], (execution_id, 0, -1)).fetchall()
+                answers = connection.execute(SQL["responses_from"], (execution_id, 0, -1)).fetchall()
+            finally:
+                connection.execute("COMMIT")
+            return StoredLog([rows.entry_of(r) for r in events], [rows.response_of(r) for r in answers])
+
+        return await self._on_connection(both)
+
+    async def counts(self) -> Mapping[str, int]:
+        """Count unfinished executions by status, those that are paused or being cancelled apart."""
+        counted: dict[str, int] = {}
+        for status, lifecycle, number in await self._all("counts", ()):
+            name = status if lifecycle == "active" else lifecycle
+            counted[name] = counted.get(name, 0) + number
+        return counted
+
+    async def component_code(self, digest: str) -> bytes | None:
+        """Read a component's bytes."""
+        row = await self._one("component_code", (digest,))
+        return None if row is None else bytes(row["code"])
+
+    async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
+        return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())
+
+    async def _one(self, name: str, values: tuple[object, ...]) -> sqlite3.Row | None:
+        found = await self._all(name, values)
+        return found[0] if found else None
+
+    async def _on_connection(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        connection = await self._idle.get()
+        try:
+            return await connection.call(read)
+        finally:
+            self._idle.put_nowait(connection)
+
+
+@asynccontextmanager
+async def open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
+    """Open a pool of `size` connections for as long as the context lasts."""
+    connections = [WriterConnection(lambda: open_for_reading(file), 64) for _ in range(size)]
+    try:
+        for connection in connections:
+            await connection
+        yield Reads(connections)
+    finally:
+        for connection in connections:
+            await connection.close()

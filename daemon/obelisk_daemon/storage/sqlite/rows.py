@@ -1,0 +1,146 @@
+"""Rows of the tables as the values of the port, and back."""
+
+import sqlite3
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import NotFoundError
+from obelisk_daemon.execution import codec
+from obelisk_daemon.execution.events import Created, Entry, Event, Response
+from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.execution.state import State
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.port import NewExecution, StateChange, Summary
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.writer import Transaction
+
+
+def state_of(row: sqlite3.Row) -> State:
+    """Read the projection from a row of `execution`."""
+    return State(
+        version=row["version"],
+        status=row["status"],
+        lifecycle=row["lifecycle"],
+        changed_at=row["changed_at"],
+        digest=row["digest"],
+        due_at=row["due_at"],
+        executor_id=row["executor_id"],
+        run_id=row["run_id"],
+        locked_version=row["locked_version"],
+        failed_attempts=row["failed_attempts"],
+        join_set=row["join_set"],
+        pause_reason=row["pause_reason"],
+        outcome=outcome_of(row),
+    )
+
+
+def outcome_of(row: sqlite3.Row) -> Outcome | None:
+    """Read the outcome from a row of `execution`."""
+    if row["outcome"] is None:
+        return None
+    return codec.decode_outcome(row["outcome"])
+
+
+def summary_of(row: sqlite3.Row) -> Summary:
+    """Read a row of `execution` as the API lists it."""
+    return Summary(
+        execution_id=row["execution_id"],
+        ffqn=row["ffqn"],
+        component=row["component"],
+        digest=row["digest"],
+        status=row["status"],
+        lifecycle=row["lifecycle"],
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+        version=row["version"],
+        attempts=row["failed_attempts"] + (row["status"] in ("locked", "finished")),
+        due_at=row["due_at"],
+        join_set=row["join_set"],
+        pause_reason=row["pause_reason"],
+        parent_id=row["parent_id"],
+        outcome=outcome_of(row),
+    )
+
+
+def projection(state: State) -> tuple[object, ...]:
+    """Give the values of `update_by_run` and `update_by_version` before their conditions."""
+    return (
+        state.digest,
+        state.changed_at,
+        state.version,
+        state.status,
+        state.lifecycle,
+        state.due_at,
+        state.executor_id,
+        state.run_id,
+        state.locked_version,
+        state.failed_attempts,
+        state.join_set,
+        state.pause_reason,
+        None if state.outcome is None else codec.encode(state.outcome),
+    )
+
+
+def insert_execution(tx: Transaction, new: NewExecution) -> None:
+    """Insert the row and the first events of an execution."""
+    created, state = new.created, new.state
+    parent_id, parent_join_set = created.parent or (None, None)
+    row = (
+        new.execution_id,
+        created.ffqn,
+        created.component,
+        state.digest,
+        parent_id,
+        parent_join_set,
+        new.entries[0].created_at,
+        *projection(state)[1:],
+    )
+    tx.execute(SQL["insert_execution"], row)
+    insert_events(tx, new.execution_id, new.entries)
+    tx.changes.append(change_of(new.execution_id, state))
+
+
+def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Entry, ...]) -> None:
+    """Insert events; a version that is there already is an error of ours."""
+    rows = [(execution_id, e.version, e.created_at, codec.encode(e.event)) for e in entries]
+    tx.executemany(SQL["insert_event"], rows)
+
+
+def change_of(execution_id: ExecutionId, state: State) -> StateChange:
+    """Give what is published of a state."""
+    return StateChange(execution_id, state.status, state.lifecycle, state.due_at)
+
+
+def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
+    """Read the current projection inside a writer transaction.
+
+    Raises:
+        NotFoundError: `execution_not_found`.
+    """
+    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    if row is None:
+        raise not_found(execution_id)
+    return state_of(row)
+
+
+def read_created(tx: Transaction, execution_id: ExecutionId) -> tuple[Instant, Created]:
+    """Read the first event, and when it was written."""
+    row = tx.execute(SQL["created_event"], (execution_id,)).fetchone()
+    event = codec.decode_event(row["body"])
+    assert isinstance(event, Created)
+    return Instant(row["created_at"]), event
+
+
+def not_found(execution_id: str) -> NotFoundError:
+    """Make the error for an id that names nothing."""
+    return NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    """Read a row of `event`."""
+    event: Event = codec.decode_event(row["body"])
+    return Entry(row["version"], row["created_at"], event)
+
+
+def response_of(row: sqlite3.Row) -> Response:
+    """Read a row of `response`."""
+    return Response(row["seq"], row["created_at"], row["join_set"], codec.decode_response(row["body"]))

@@ -1,0 +1,159 @@
+"""The store: the writer, the readers and the port's methods over them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.execution.events import Event
+from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.ids import ExecutionId, ExecutorId
+from obelisk_daemon.storage.port import (
+    Append,
+    CancellationProgress,
+    Change,
+    Generation,
+    Held,
+    LockRequest,
+    LostRun,
+    NewExecution,
+    StoredComponent,
+    Subscriber,
+    Ticket,
+)
+from obelisk_daemon.storage.sqlite import recovery, writes
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
+from obelisk_daemon.storage.sqlite.schema import open_for_writing
+from obelisk_daemon.storage.sqlite.writer import Transaction, Writer, WriterConnection, WriteTicket
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Every Protocol of the port, on one file. Made by `open_store`."""
+
+    def __init__(
+        self, connection: WriterConnection, reads: Reads, on_broken: Callable[[OutcomeUnknownError], None]
+    ) -> None:
+        self._subscribers: list[Subscriber] = []
+        self.writer = Writer(connection, self._publish, on_broken)
+        self.reads = reads
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have `subscriber` called on the loop with every change, after its commit and in commit order."""
+        self._subscribers.append(subscriber)
+
+    def _publish(self, change: Change) -> None:
+        for subscriber in self._subscribers:
+            subscriber(change)
+
+    async def submit(self, new: NewExecution) -> bool:
+        """Insert a top-level execution, once."""
+        return await self._write(lambda tx: writes.submit(tx, new))
+
+    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> WriteTicket[None]:
+        """Queue what a run adds."""
+        assert after is None or isinstance(after, WriteTicket)
+        return self.writer.queue(
+            lambda tx: writes.append(tx, append), subject=append.execution_id, after=after, linger=linger
+        )
+
+    async def lock(self, request: LockRequest) -> list[Held]:
+        """Take due executions."""
+        return await self._write(lambda tx: writes.lock(tx, request))
+
+    async def request_cancellation(self, execution_id: ExecutionId, at: Instant) -> CancellationProgress:
+        """Note that somebody wants the end."""
+        return await self._write(lambda tx: writes.request_cancellation(tx, execution_id, at))
+
+    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
+        """End a cancelled execution."""
+        return await self._write(lambda tx: writes.finish_cancelled(tx, execution_id, at, failure))
+
+    async def unpause(self, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
+        """Lift a pause."""
+        return await self._write(lambda tx: writes.unpause(tx, execution_id, at, reason))
+
+    async def fire_delays(self, at: Instant, limit: int) -> int:
+        """Turn due delays into responses."""
+        return await self._write(lambda tx: writes.fire_delays(tx, at, limit))
+
+    async def next_due(self, after: Instant) -> Instant | None:
+        """Read when the next delay, or the next execution pending after `after`, is due."""
+
+        def earliest(tx: Transaction) -> Instant | None:
+            (pending,) = tx.execute(SQL["next_pending"], (after,)).fetchone()
+            (delay,) = tx.execute(SQL["next_delay"]).fetchone()
+            return min((Instant(at) for at in (pending, delay) if at is not None), default=None)
+
+        return await self._write(earliest)
+
+    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
+        """Make an executor known."""
+        await self._write(lambda tx: tx.execute(SQL["register_executor"], (executor_id, host, at, at)))
+
+    async def lost_runs(self, alive: ExecutorId, limit: int) -> list[LostRun]:
+        """Read runs of dead executors."""
+        return await self._write(lambda tx: recovery.lost_runs(tx, alive, limit))
+
+    async def end_lost_run(self, lost: LostRun, ending: Event | FailureRecord, at: Instant) -> None:
+        """Append how a lost run ends."""
+        await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
+
+    async def release_hot(self, alive: ExecutorId) -> None:
+        """Forget what dead executors kept in memory."""
+        await self._write(lambda tx: tx.execute(SQL["release_hot"], (alive,)))
+
+    async def unfinished_cancellations(self) -> list[ExecutionId]:
+        """Read the executions being cancelled."""
+        return await self._write(lambda tx: [ExecutionId(r[0]) for r in tx.execute(SQL["cancelling"])])
+
+    async def active_generation(self) -> Generation | None:
+        """Read the active generation."""
+        return await self._write(recovery.read_generation)
+
+    async def activate(self, generation: Generation, codes: Sequence[StoredComponent]) -> None:
+        """Make a generation the active one."""
+        await self._write(lambda tx: recovery.activate(tx, generation, codes))
+
+    async def component_code(self, digest: str) -> bytes | None:
+        """Read a component's bytes."""
+        return await self.reads.component_code(digest)
+
+    async def paused_automatically(self) -> list[tuple[ExecutionId, str, str]]:
+        """Read executions that wait for code that can replay them."""
+        return await self._write(recovery.paused_automatically)
+
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        return await self.writer.queue(work).outcome()
+
+
+@asynccontextmanager
+async def open_store(
+    file: Path, on_broken: Callable[[OutcomeUnknownError], None], readers: int = 2
+) -> AsyncIterator[SqliteStore]:
+    """Open the store for as long as the context lasts; what is queued at the end is still written.
+
+    `on_broken` is called on the loop when a commit failed so that nobody knows its outcome: whoever owns the daemon
+    ends it, and start-up reads the truth.
+
+    Raises:
+        OperatorError: the file can't be used.
+    """
+    connection = WriterConnection(lambda: open_for_writing(file), 64)
+    await connection
+    try:
+        async with open_reads(file, readers) as reads:
+            store = SqliteStore(connection, reads, on_broken)
+            task = asyncio.create_task(store.writer.run(), name="writer")
+            try:
+                yield store
+            finally:
+                store.writer.stop()
+                await task
+    finally:
+        await connection.close()

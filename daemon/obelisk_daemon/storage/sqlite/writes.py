@@ -1,0 +1,202 @@
+"""Logical transactions on executions, each a function of a `Transaction` on the writer's thread."""
+
+import json
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from obelisk_daemon.clock import Instant, after
+from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.execution import codec
+from obelisk_daemon.execution.events import (
+    CancellationRequested,
+    ChildFinished,
+    DelayFinished,
+    Entry,
+    Event,
+    Finished,
+    Response,
+    Unpaused,
+)
+from obelisk_daemon.execution.outcome import Failed, FailureRecord
+from obelisk_daemon.execution.state import State, apply
+from obelisk_daemon.ids import DelayId, ExecutionId
+from obelisk_daemon.storage.port import (
+    Append,
+    CancellationProgress,
+    Held,
+    LockRequest,
+    NewExecution,
+    NewResponse,
+    ResponseChange,
+    StateChange,
+    VersionConflictError,
+)
+from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.writer import Transaction
+
+HOT_GRACE: Final = timedelta(seconds=5)
+"""How long a workflow kept in memory has, after its response, before others may take it (DESIGN.md section 6)."""
+
+
+def submit(tx: Transaction, new: NewExecution) -> bool:
+    """Insert a top-level execution, once."""
+    if tx.execute(SQL["execution_row"], (new.execution_id,)).fetchone() is None:
+        rows.insert_execution(tx, new)
+        return True
+    _, stored = rows.read_created(tx, new.execution_id)
+    if stored.ffqn != new.created.ffqn or codec.encode(stored.params) != codec.encode(new.created.params):
+        raise ConflictError("execution_exists", f"{new.execution_id} is another call, of {stored.ffqn}")
+    return False
+
+
+def append(tx: Transaction, made: Append) -> None:
+    """Write what a run adds, if it still holds its execution at the version it thinks."""
+    before = made.state.version - len(made.entries)
+    values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
+    if tx.execute(SQL["update_by_run"], values).rowcount != 1:
+        raise VersionConflictError(made.execution_id)
+    rows.insert_events(tx, made.execution_id, made.entries)
+    for child in made.children:
+        rows.insert_execution(tx, child)
+    for join_set, delay in made.delays:
+        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, delay.due_at))
+    _insert_details(tx, made)
+    if made.state.status == "finished":
+        tx.execute(SQL["delete_delays_of"], (made.execution_id,))
+    if made.awaits is not None:
+        _wake_if_answered(tx, made)
+    tx.changes.append(rows.change_of(made.execution_id, made.state))
+    if made.response is not None:
+        respond(tx, made.response)
+
+
+def _insert_details(tx: Transaction, made: Append) -> None:
+    for line in made.logs:
+        values = (made.execution_id, made.run_id, line.created_at, line.level, line.message)
+        tx.execute(SQL["insert_log_line"], values)
+    for failure in made.failures:
+        insert_failure(tx, made.execution_id, failure)
+
+
+def _wake_if_answered(tx: Transaction, made: Append) -> None:
+    assert made.awaits is not None
+    join_set, needed = made.awaits
+    at = made.state.changed_at
+    due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
+    tx.execute(SQL["wake_if_answered"], (due_at, made.execution_id, made.execution_id, join_set, needed))
+
+
+def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
+    """Keep a failure in full."""
+    values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
+    tx.execute(SQL["insert_failure"], values)
+
+
+def respond(tx: Transaction, new: NewResponse) -> None:
+    """Append a response and wake the execution if it waits for it. One that has finished needs it no more."""
+    values = {
+        "execution_id": new.execution_id,
+        "join_set": new.join_set,
+        "at": new.created_at,
+        "hot_until": after(new.created_at, HOT_GRACE),
+    }
+    row = tx.execute(SQL["deliver_response"], values).fetchone()
+    if row is None:
+        return
+    seq: int = row["response_count"]
+    body = codec.encode(new.item)
+    tx.execute(SQL["insert_response"], (new.execution_id, seq, new.created_at, new.join_set, body))
+    response = Response(seq, new.created_at, new.join_set, new.item)
+    tx.changes.append(ResponseChange(new.execution_id, response))
+    tx.changes.append(StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"]))
+
+
+def lock(tx: Transaction, request: LockRequest) -> list[Held]:
+    """Lock due executions. What may run is asked of the database again, not of the caller's memory."""
+    runnable = {function.ffqn: function for function in request.runnable}
+    found = tx.execute(
+        SQL["lock_due"],
+        {
+            "runnable": json.dumps({f.ffqn: f.digest for f in request.runnable}),
+            "at": request.at,
+            "executor_id": request.executor_id,
+            "limit": request.limit,
+        },
+    ).fetchall()
+    held = []
+    for row in found:
+        execution_id, state = ExecutionId(row["execution_id"]), rows.state_of(row)
+        run_id = request.new_run()
+        event = runnable[row["ffqn"]].locked(run_id, state.attempt)
+        state = add_event(tx, execution_id, state, event, request.at)
+        created_at, created = rows.read_created(tx, execution_id)
+        held.append(Held(execution_id, run_id, created, created_at, state))
+    return held
+
+
+def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: Event, at: Instant) -> State:
+    """Append one event to a log that this transaction has just read."""
+    entry = Entry(state.version, max(at, state.changed_at), event)
+    after_it = apply(state, entry)
+    values = (*rows.projection(after_it), execution_id, state.version)
+    if tx.execute(SQL["update_by_version"], values).rowcount != 1:
+        raise VersionConflictError(execution_id)
+    rows.insert_events(tx, execution_id, (entry,))
+    tx.changes.append(rows.change_of(execution_id, after_it))
+    return after_it
+
+
+def request_cancellation(tx: Transaction, execution_id: ExecutionId, at: Instant) -> CancellationProgress:
+    """Note that somebody wants the end, and tell who has to go first."""
+    state = rows.read_state(tx, execution_id)
+    if state.status == "finished":
+        return CancellationProgress(already_finished=True, holder=None, children=())
+    if state.lifecycle != "cancelling":
+        state = add_event(tx, execution_id, state, CancellationRequested(), at)
+    children = tuple(ExecutionId(row[0]) for row in tx.execute(SQL["children"], (execution_id,)))
+    return CancellationProgress(already_finished=False, holder=state.executor_id, children=children)
+
+
+def finish_cancelled(tx: Transaction, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
+    """End an execution as cancelled."""
+    state = rows.read_state(tx, execution_id)
+    if state.status == "finished":
+        return False
+    finish_from_outside(tx, execution_id, state, failure, at)
+    return True
+
+
+def finish_from_outside(
+    tx: Transaction, execution_id: ExecutionId, state: State, failure: FailureRecord, at: Instant
+) -> None:
+    """End an execution that no live run holds, and tell its parent in the same transaction."""
+    outcome = Failed(failure.kind, failure.failure_id, failure.message)
+    state = add_event(tx, execution_id, state, Finished(outcome), at)
+    insert_failure(tx, execution_id, failure)
+    tx.execute(SQL["delete_delays_of"], (execution_id,))
+    _, created = rows.read_created(tx, execution_id)
+    if created.parent is not None:
+        parent_id, join_set = created.parent
+        respond(tx, NewResponse(parent_id, join_set, state.changed_at, ChildFinished(execution_id, outcome)))
+
+
+def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
+    """Lift a pause and let the execution be locked at once."""
+    state = rows.read_state(tx, execution_id)
+    if state.lifecycle != "paused":
+        return False
+    add_event(tx, execution_id, msgspec.structs.replace(state, due_at=at), Unpaused(reason), at)
+    return True
+
+
+def fire_delays(tx: Transaction, at: Instant, limit: int) -> int:
+    """Turn due delays into responses."""
+    due = tx.execute(SQL["due_delays"], (at, limit)).fetchall()
+    for row in due:
+        tx.execute(SQL["delete_delay"], (row["delay_id"],))
+        item = DelayFinished(DelayId(row["delay_id"]))
+        respond(tx, NewResponse(ExecutionId(row["execution_id"]), row["join_set"], at, item))
+    return len(due)
