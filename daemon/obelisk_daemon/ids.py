@@ -85,9 +85,7 @@ def parse_execution_id(text: str) -> ExecutionId:
         CallerError: `invalid_execution_id`, for the caller to correct.
     """
     if len(text) > 1_000 or not _EXECUTION.fullmatch(text):
-        raise CallerError(
-            "invalid_execution_id", f"{text[:80]!r} is not an execution id; one looks like E_<ULID>"
-        )
+        raise CallerError("invalid_execution_id", f"{text[:80]!r} is not an execution id; one looks like E_<ULID>")
     return ExecutionId(text)
 
 

@@ -67,11 +67,11 @@ class Journal:
         """Live requests that no append has taken yet."""
         self._clock = now
         self._record = [(e.version, e.created_at, e.event.event) for e in log if isinstance(e.event, HistoryEvent)]
-        self._end_version = log[-1].version + 1
-        self._cursor = 0
+        self._cursor = self._live = 0
         self._one_offs = 0
         self._random = SeededBytes(created.seed, "host")
         self._delivered: dict[str, list[Response]] = {}
+        self._members: set[str] = set()
         self._consumed: dict[str, int] = {}
         for response in responses:
             self.deliver(response)
@@ -80,6 +80,15 @@ class Journal:
     def is_replaying(self) -> bool:
         """Tell if the guest is still being answered from the record."""
         return self._cursor < len(self._record)
+
+    @property
+    def asked(self) -> int:
+        """Count what the guest has asked so far: it grows as long as the guest gets on."""
+        return self._cursor + self._live
+
+    def consumed(self, join_set: str) -> int:
+        """Count the responses taken from a join set."""
+        return self._consumed.get(join_set, 0)
 
     def call(self, ffqn: str, params: list[object]) -> str:
         """Ask for a child execution and its result; give the join set to `take` the response from."""
@@ -141,9 +150,10 @@ class Journal:
 
     def deliver(self, response: Response) -> None:
         """Add a response. The same one twice counts once: a parent may be told of it before the commit."""
-        delivered = self._delivered.setdefault(response.join_set, [])
-        if all(_member(known.item) != _member(response.item) for known in delivered):
-            delivered.append(response)
+        member = _member(response.item)
+        if member not in self._members:
+            self._members.add(member)
+            self._delivered.setdefault(response.join_set, []).append(response)
 
     def end(self) -> None:
         """Say that the function returned.
@@ -174,6 +184,7 @@ class Journal:
             self.now = at
             item = _with_outcome(item, at)
             self.new.append((at, item))
+            self._live += 1
             return item
         version, at, recorded = self._record[self._cursor]
         if not _same_key(recorded, item):

@@ -151,6 +151,11 @@ def _require(holds: bool, state: State, entry: Entry) -> None:
         raise InvariantError(f"{entry} can't follow {state}")
 
 
+def block(state: State, join_set: str) -> State:
+    """Wait for a join set, also where a replay came to the end of its log and had nothing to add to it."""
+    return msgspec.structs.replace(state, status="blocked", due_at=None, join_set=join_set)
+
+
 def unload(state: State) -> State:
     """Forget the run of a blocked workflow that is dropped from memory; its response makes it pending again."""
     assert state.status == "blocked"

@@ -12,7 +12,7 @@ import msgspec
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError
-from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Event, Response, ResponseItem
+from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Event, Locked, Response, ResponseItem
 from obelisk_daemon.execution.outcome import FailureRecord, Outcome
 from obelisk_daemon.execution.state import Lifecycle, State, Status
 from obelisk_daemon.ids import ExecutionId, ExecutorId, FailureId, RunId
@@ -81,10 +81,25 @@ class Held(msgspec.Struct, frozen=True):
     """An execution that a run holds: enough to start it. A workflow's log is read with `read_log`."""
 
     execution_id: ExecutionId
-    run_id: RunId
+    locked: Locked
     created: Created
     created_at: Instant
     state: State
+
+    @property
+    def run_id(self) -> RunId:
+        """The run that holds it."""
+        return self.locked.run_id
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A run that was dropped: if it still holds its execution, that is pending again from `due_at` on."""
+
+    execution_id: ExecutionId
+    run_id: RunId
+    reason: str
+    at: Instant
+    due_at: Instant
 
 
 class ResponseChange(msgspec.Struct, frozen=True):
@@ -144,6 +159,10 @@ class ExecutionWriter(Protocol):
         """Take up to `request.limit` due executions that this executor may run."""
         ...
 
+    async def release(self, release: Release) -> None:
+        """Give up a run, whatever its execution has become by now; a blocked one forgets that it was in memory."""
+        ...
+
     async def request_cancellation(self, execution_id: ExecutionId, at: Instant) -> "CancellationProgress":
         """Append `cancellation_requested` if it is not there, and tell what has to be ended first."""
         ...
@@ -173,7 +192,7 @@ class Runnable(msgspec.Struct, frozen=True):
 
     ffqn: str
     digest: str
-    locked: Callable[[RunId, int], Event]
+    locked: Callable[[RunId, int], Locked]
 
 
 class CancellationProgress(msgspec.Struct, frozen=True):
@@ -182,6 +201,14 @@ class CancellationProgress(msgspec.Struct, frozen=True):
     already_finished: bool
     holder: ExecutorId | None
     children: tuple[ExecutionId, ...]
+
+
+class Store(ExecutionWriter, Protocol):
+    """What the executor's runs need."""
+
+    async def read_log(self, execution_id: ExecutionId) -> "StoredLog":
+        """Read all there is, for a replay."""
+        ...
 
 
 class TimerStore(Protocol):
@@ -203,6 +230,10 @@ class RecoveryStore(Protocol):
         """Make the executor known before it locks anything."""
         ...
 
+    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
+        """Renew the executor's lease."""
+        ...
+
     async def lost_runs(self, alive: ExecutorId, limit: int) -> list["LostRun"]:
         """Read runs locked by executors other than `alive`."""
         ...
@@ -221,11 +252,11 @@ class RecoveryStore(Protocol):
 
 
 class LostRun(msgspec.Struct, frozen=True):
-    """A run whose executor is gone. It made progress if the log is longer than `locked_version` + 1."""
+    """A run whose executor is gone. `locked` is the event that began it."""
 
     execution_id: ExecutionId
     run_id: RunId
-    locked_version: int
+    locked: Locked
     state: State
     created: Created
 

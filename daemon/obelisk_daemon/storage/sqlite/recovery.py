@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError
-from obelisk_daemon.execution.events import Event
+from obelisk_daemon.execution import codec
+from obelisk_daemon.execution.events import Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.port import Generation, LostRun, StoredComponent
@@ -19,7 +20,10 @@ def lost_runs(tx: Transaction, alive: ExecutorId, limit: int) -> list[LostRun]:
     for row in tx.execute(SQL["lost_runs"], (alive, limit)).fetchall():
         execution_id = ExecutionId(row["execution_id"])
         _, created = rows.read_created(tx, execution_id)
-        found.append(LostRun(execution_id, RunId(row["run_id"]), row["locked_version"], rows.state_of(row), created))
+        body = tx.execute(SQL["event_body"], (execution_id, row["locked_version"])).fetchone()["body"]
+        locked = codec.decode_event(body)
+        assert isinstance(locked, Locked)
+        found.append(LostRun(execution_id, RunId(row["run_id"]), locked, rows.state_of(row), created))
     return found
 
 

@@ -20,7 +20,9 @@ from obelisk_daemon.storage.port import (
     LockRequest,
     LostRun,
     NewExecution,
+    Release,
     StoredComponent,
+    StoredLog,
     Subscriber,
     Ticket,
 )
@@ -74,6 +76,10 @@ class SqliteStore:
         """End a cancelled execution."""
         return await self._write(lambda tx: writes.finish_cancelled(tx, execution_id, at, failure))
 
+    async def release(self, release: Release) -> None:
+        """Give up a run that is no longer there."""
+        await self._write(lambda tx: writes.release(tx, release))
+
     async def unpause(self, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
         """Lift a pause."""
         return await self._write(lambda tx: writes.unpause(tx, execution_id, at, reason))
@@ -95,6 +101,10 @@ class SqliteStore:
     async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
         """Make an executor known."""
         await self._write(lambda tx: tx.execute(SQL["register_executor"], (executor_id, host, at, at)))
+
+    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
+        """Renew the lease of an executor."""
+        await self._write(lambda tx: tx.execute(SQL["heartbeat"], (at, executor_id)))
 
     async def lost_runs(self, alive: ExecutorId, limit: int) -> list[LostRun]:
         """Read runs of dead executors."""
@@ -119,6 +129,10 @@ class SqliteStore:
     async def activate(self, generation: Generation, codes: Sequence[StoredComponent]) -> None:
         """Make a generation the active one."""
         await self._write(lambda tx: recovery.activate(tx, generation, codes))
+
+    async def read_log(self, execution_id: ExecutionId) -> StoredLog:
+        """Read a whole log and its responses."""
+        return await self.reads.read_log(execution_id)
 
     async def component_code(self, digest: str) -> bytes | None:
         """Read a component's bytes."""

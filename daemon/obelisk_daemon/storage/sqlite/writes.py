@@ -17,6 +17,7 @@ from obelisk_daemon.execution.events import (
     Event,
     Finished,
     Response,
+    Unlocked,
     Unpaused,
 )
 from obelisk_daemon.execution.outcome import Failed, FailureRecord
@@ -29,6 +30,7 @@ from obelisk_daemon.storage.port import (
     LockRequest,
     NewExecution,
     NewResponse,
+    Release,
     ResponseChange,
     StateChange,
     VersionConflictError,
@@ -129,11 +131,10 @@ def lock(tx: Transaction, request: LockRequest) -> list[Held]:
     held = []
     for row in found:
         execution_id, state = ExecutionId(row["execution_id"]), rows.state_of(row)
-        run_id = request.new_run()
-        event = runnable[row["ffqn"]].locked(run_id, state.attempt)
+        event = runnable[row["ffqn"]].locked(request.new_run(), state.attempt)
         state = add_event(tx, execution_id, state, event, request.at)
         created_at, created = rows.read_created(tx, execution_id)
-        held.append(Held(execution_id, run_id, created, created_at, state))
+        held.append(Held(execution_id, event, created, created_at, state))
     return held
 
 
@@ -181,6 +182,19 @@ def finish_from_outside(
     if created.parent is not None:
         parent_id, join_set = created.parent
         respond(tx, NewResponse(parent_id, join_set, state.changed_at, ChildFinished(execution_id, outcome)))
+
+
+def release(tx: Transaction, given_up: Release) -> None:
+    """Give up a run that is no longer there, whatever its execution has become by now."""
+    execution_id, at = given_up.execution_id, given_up.at
+    state = rows.read_state(tx, execution_id)
+    if state.run_id != given_up.run_id:
+        return
+    if state.status == "locked":
+        add_event(tx, execution_id, state, Unlocked(given_up.reason, given_up.due_at), at)
+        return
+    tx.execute(SQL["release_run"], (at, execution_id))
+    tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, at))
 
 
 def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str) -> bool:

@@ -60,6 +60,9 @@ SELECT * FROM execution WHERE execution_id = ?;
 -- name: created_event
 SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 
+-- name: event_body
+SELECT body FROM event WHERE execution_id = ? AND version = ?;
+
 -- name: lock_due
 SELECT e.* FROM execution e
 JOIN allowed a ON a.ffqn = e.ffqn
@@ -86,6 +89,15 @@ UPDATE execution SET
     executor_id = NULL, run_id = NULL, locked_version = NULL,
     due_at = CASE WHEN status = 'pending_at' THEN changed_at ELSE due_at END
 WHERE status IN ('blocked', 'pending_at') AND executor_id IS NOT NULL AND executor_id <> ?;
+
+-- name: release_run
+UPDATE execution SET
+    executor_id = NULL, run_id = NULL, locked_version = NULL,
+    due_at = CASE WHEN status = 'pending_at' THEN ? ELSE due_at END
+WHERE execution_id = ?;
+
+-- name: heartbeat
+UPDATE executor SET seen_at = ? WHERE executor_id = ?;
 
 -- name: cancelling
 SELECT execution_id FROM execution WHERE status <> 'finished' AND lifecycle = 'cancelling';

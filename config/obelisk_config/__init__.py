@@ -1,0 +1,92 @@
+"""The manifest `obelisk.toml` as a value: read, checked, resolved. It knows nothing of the daemon.
+
+`load` gives a manifest or raises all that is wrong with it. `draft` gives what could be read along with the errors,
+so that later checks (files, links) can report theirs in the same run.
+"""
+
+from pathlib import Path
+
+from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span, has_errors, in_order, render
+from obelisk_config.document import Document, KeyPath
+from obelisk_config.forms import listen as parse_listen
+from obelisk_config.model import (
+    AllowedHost,
+    Backoff,
+    ComponentKind,
+    ComponentSpec,
+    Daemon,
+    Executor,
+    Failure,
+    FunctionSettings,
+    Limits,
+    Listen,
+    Log,
+    Manifest,
+    TcpListen,
+    UnixListen,
+)
+from obelisk_config.place import at
+from obelisk_config.resolve import Draft, Surroundings, resolve
+from obelisk_config.rules import FormError, nearest
+from obelisk_config.syntax import MAX_BYTES, parse
+from obelisk_config.units import format_duration, format_size, parse_duration, parse_size
+
+__all__ = [
+    "MAX_BYTES",
+    "AllowedHost",
+    "Backoff",
+    "ComponentKind",
+    "ComponentSpec",
+    "Daemon",
+    "Diagnostic",
+    "Document",
+    "Draft",
+    "Executor",
+    "Failure",
+    "FormError",
+    "FunctionSettings",
+    "KeyPath",
+    "Limits",
+    "Listen",
+    "Log",
+    "Manifest",
+    "ManifestError",
+    "Severity",
+    "Span",
+    "Surroundings",
+    "TcpListen",
+    "UnixListen",
+    "at",
+    "draft",
+    "format_duration",
+    "format_size",
+    "has_errors",
+    "in_order",
+    "load",
+    "nearest",
+    "parse_duration",
+    "parse_listen",
+    "parse_size",
+    "render",
+]
+
+
+def draft(data: bytes, file: Path, surroundings: Surroundings = Surroundings()) -> Draft:  # noqa: B008
+    """Read a manifest as far as possible. `file` names it in messages; relative paths in it start beside it.
+
+    Raises:
+        ManifestError: it is no TOML at all, so nothing more can be said about it.
+    """
+    return resolve(parse(data, str(file)), file, surroundings)
+
+
+def load(data: bytes, file: Path, surroundings: Surroundings = Surroundings()) -> Manifest:  # noqa: B008
+    """Read a manifest. Files it names are not looked at.
+
+    Raises:
+        ManifestError: with every error in it; the operator must correct them.
+    """
+    drafted = draft(data, file, surroundings)
+    if has_errors(drafted.diagnostics):
+        raise ManifestError(drafted.diagnostics)
+    return drafted.manifest

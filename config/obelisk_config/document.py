@@ -1,0 +1,175 @@
+"""A TOML file with its values and the place of each: tomllib reads the values, tree-sitter finds the places.
+
+A key path is a tuple of keys and, inside arrays, indexes: `("activity", 0, "limits", "memory")`.
+"""
+
+import tomllib
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+from obelisk_config.diagnostics import Span
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+Table: TypeAlias = dict[str, Any]
+
+_DEEPEST: Final = 64
+"""Nothing in a manifest nests this deep; below it a place is that of the value around it."""
+_TOML: Final = Language(tree_sitter_toml.language())
+_KEYS: Final = ("bare_key", "quoted_key", "dotted_key")
+
+
+class Source:
+    """The text of a file, which can give the span of any piece of it."""
+
+    def __init__(self, data: bytes, file: str) -> None:
+        self.data = data
+        self.file = file
+        self._lines = data.split(b"\n")
+
+    def span(self, line: int, start: int, end: int) -> Span:
+        """Make a span on a line (from 0), from byte `start` of the line up to, without, byte `end`."""
+        raw = self._lines[line] if line < len(self._lines) else b""
+        raw = raw.removesuffix(b"\r")
+        column = len(raw[:start].decode(errors="replace")) + 1
+        width = len(raw[start:end].decode(errors="replace"))
+        return Span(self.file, line + 1, column, max(1, width), raw.decode(errors="replace"))
+
+    def of(self, node: Node) -> Span:
+        """Make the span of a node; of one that has several lines, of its first line."""
+        (line, start), (last, end) = node.start_point, node.end_point
+        return self.span(line, start, end if last == line else len(self.data))
+
+
+class Document:
+    """A parsed manifest. `values` is what tomllib read; the places are found when first asked for."""
+
+    def __init__(self, source: Source, values: Table) -> None:
+        self.source = source
+        self.values = values
+
+    @cached_property
+    def _index(self) -> "PlaceIndex":
+        return PlaceIndex(self.source)
+
+    def has(self, path: KeyPath) -> bool:
+        """Say whether the file has a value there."""
+        return path in self._index.values
+
+    def at(self, path: KeyPath) -> Span:
+        """Give the place of a value, for a table its header; for what isn't there, that of the table around it."""
+        while path and path not in self._index.values:
+            path = path[:-1]
+        return self._index.values[path]
+
+    def key(self, path: KeyPath) -> Span:
+        """Give the place of a key; for what has none (an array's item, or not in the file), as `at`."""
+        return self._index.keys.get(path) or self.at(path)
+
+
+class PlaceIndex:
+    """The place of every key and value of a source.
+
+    `repeated` holds what the source defines twice: the path and the place of the second.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.values: dict[KeyPath, Span] = {(): source.span(0, 0, 1)}
+        self.keys: dict[KeyPath, Span] = {}
+        self.repeated: list[tuple[KeyPath, Span]] = []
+        self._lengths: dict[KeyPath, int] = {}
+        self._defined: set[KeyPath] = set()
+        root = Parser(_TOML).parse(source.data).root_node
+        for node in root.named_children:
+            if node.type == "pair":
+                self._pair((), node)
+            elif node.type in ("table", "table_array_element"):
+                self._table(node)
+
+    def _table(self, node: Node) -> None:
+        header = next((child for child in node.named_children if child.type in _KEYS), None)
+        if header is None:
+            return
+        *outer, (name, last) = _key_parts(header)
+        path: KeyPath = ()
+        for part, place in outer:
+            path = self._enter(path, part, place)
+        path = (*path, name)
+        if node.type == "table_array_element":
+            self.keys.setdefault(path, self._source.of(last))
+            self.values.setdefault(path, self._header(node))
+            self._lengths[path] = self._lengths.get(path, 0) + 1
+            path = (*path, self._lengths[path] - 1)
+            self.values[path] = self._header(node)
+        else:
+            self._define(path, last, self._header(node))
+        for child in node.named_children:
+            if child.type == "pair":
+                self._pair(path, child)
+
+    def _header(self, node: Node) -> Span:
+        """Make the span of `[name]` or `[[name]]`; the node itself goes on to the next header."""
+        closing = next((child for child in node.children if child.type in ("]", "]]")), node)
+        return self._source.span(node.start_point[0], node.start_point[1], closing.end_point[1])
+
+    def _enter(self, path: KeyPath, part: str, node: Node) -> KeyPath:
+        """Go into the table `part`, the last one if it is an array of tables."""
+        path = (*path, part)
+        self.keys.setdefault(path, self._source.of(node))
+        self.values.setdefault(path, self._source.of(node))
+        return (*path, self._lengths[path] - 1) if path in self._lengths else path
+
+    def _pair(self, path: KeyPath, node: Node) -> None:
+        named = [child for child in node.named_children if child.type not in ("comment", "ERROR")]
+        if len(path) > _DEEPEST or len(named) != 2 or named[0].type not in _KEYS:
+            return
+        *outer, (name, last) = _key_parts(named[0])
+        for part, place in outer:
+            path = self._enter(path, part, place)
+        path = (*path, name)
+        self._define(path, last, self._source.of(named[1]))
+        self._value(path, named[1])
+
+    def _value(self, path: KeyPath, node: Node) -> None:
+        self.values.setdefault(path, self._source.of(node))
+        if len(path) > _DEEPEST:
+            return
+        if node.type == "inline_table":
+            for child in node.named_children:
+                if child.type == "pair":
+                    self._pair(path, child)
+        elif node.type == "array":
+            items = (child for child in node.named_children if child.type != "comment")
+            for number, child in enumerate(items):
+                self._value((*path, number), child)
+
+    def _define(self, path: KeyPath, key: Node, value: Span) -> None:
+        if path in self._defined or path in self._lengths:
+            self.repeated.append((path, self._source.of(key)))
+            return
+        self._defined.add(path)
+        self.keys[path] = self._source.of(key)
+        self.values[path] = value
+
+
+def _key_parts(key: Node) -> list[tuple[str, Node]]:
+    """Give the parts of a key in order; a dotted key nests to the left, and may be too long for recursion."""
+    parts: list[tuple[str, Node]] = []
+    while key.type == "dotted_key":
+        key, last = key.named_children[0], key.named_children[-1]
+        parts.append((_key_text(last), last))
+    parts.append((_key_text(key), key))
+    return parts[::-1]
+
+
+def _key_text(node: Node) -> str:
+    text = (node.text or b"").decode(errors="replace")
+    if node.type == "bare_key":
+        return text
+    try:
+        return next(iter(tomllib.loads(f"{text} = 0")))
+    except (tomllib.TOMLDecodeError, StopIteration):
+        return text

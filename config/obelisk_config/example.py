@@ -1,0 +1,64 @@
+"""The text of `obelisk.toml.example`, made from the key tables.
+
+`python -m obelisk_config.example > obelisk.toml.example` writes it anew after a change of `keys`.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from obelisk_config import keys
+from obelisk_config.model import ComponentKind
+from obelisk_config.rules import Key
+from obelisk_config.tables import TableOf, toml
+
+_TOP: Final = """\
+# Every key of obelisk.toml with its default. All of them may be left out but name, path and digest of a component.
+# Durations are written "250ms", "30s", "5m", "1h", "7d"; sizes "64KiB", "256MiB", "1GiB".
+"""
+_FUNCTION: Final = "example:package/interface.function"
+
+
+def example() -> str:
+    """Write the example manifest."""
+    sections = [_TOP, _section("[daemon]", keys.DAEMON.keys), _section("[executor]", keys.EXECUTOR.keys)]
+    for kind, table in keys.SETTINGS.items():
+        article = "an activity" if kind == "activity" else "a workflow"
+        head = f"# What holds for {article} unless its own table says otherwise: each of these keys may be there too."
+        sections.append(f"{head}\n{_section(f'[defaults.{kind}]', table.keys)}")
+        sections.append(_section(f"[[{kind}]]", _own_keys(kind)))
+        head = "# What holds for one of its functions only, named in full."
+        sections.append(f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", keys.FUNCTION[kind].keys)}')
+    return "\n".join(sections)
+
+
+def _own_keys(kind: ComponentKind) -> tuple[Key, ...]:
+    inherited = {key.name for key in keys.SETTINGS[kind].keys} | {"functions"}
+    examples = {"name": f"my-{kind}", "path": f"components/my_{kind}.wasm"}
+    return tuple(
+        msgspec.structs.replace(key, example=examples.get(key.name, key.example))
+        for key in keys.COMPONENT[kind].keys
+        if key.name not in inherited
+    )
+
+
+def _section(header: str, of: tuple[Key, ...]) -> str:
+    return "\n".join([header, *_lines(of, "")]) + "\n"
+
+
+def _lines(of: tuple[Key, ...], prefix: str) -> Iterator[str]:
+    for key in of:
+        if isinstance(key.rule, TableOf):
+            yield from _lines(key.rule.keys, f"{prefix}{key.name}.")
+            continue
+        yield f"# {key.doc}"
+        value = key.example if key.default is None else key.default
+        yield f"{prefix}{key.name} = {toml(value)}"
+        if key.default is not None and key.example is not None:
+            yield f"# {prefix}{key.name} = {toml(key.example)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())

@@ -1,0 +1,168 @@
+"""Authored values to the resolved manifest: defaults filled in, layers merged, paths made absolute, names compared."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from obelisk_config import keys
+from obelisk_config.diagnostics import Diagnostic
+from obelisk_config.document import Document
+from obelisk_config.forms import SOCKET_PATH_BYTES, HostPattern
+from obelisk_config.model import (
+    AllowedHost,
+    ComponentKind,
+    ComponentSpec,
+    Daemon,
+    Executor,
+    FunctionSettings,
+    Listen,
+    Manifest,
+    UnixListen,
+)
+from obelisk_config.place import Place
+from obelisk_config.tables import Parsed
+from obelisk_config.units import format_duration
+
+KINDS: Final[tuple[ComponentKind, ...]] = get_args(ComponentKind)
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What the manifest's defaults depend on besides itself: the environment, and the command line, which wins.
+
+    `state_dir` and `listen` are of the command line, relative to the working directory; None and empty: not given.
+    """
+
+    variables: Mapping[str, str] = {}
+    state_dir: str | None = None
+    listen: tuple[Listen, ...] = ()
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A manifest as far as it can be read, and all that is wrong with it.
+
+    With errors, `manifest` is for finding more of them only: keys with errors have their defaults, and components
+    without a usable name or path are missing, as `partial` says.
+    """
+
+    manifest: Manifest
+    diagnostics: tuple[Diagnostic, ...]
+    partial: bool
+
+
+def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft:
+    """Check a document's values and fill in what it leaves out."""
+    reported: list[Diagnostic] = []
+    root = Place(document, (), reported)
+    parsed = keys.MANIFEST.parse(document.values, root)
+    assert isinstance(parsed, dict), "a document is a table"
+    authored = sum(len(parsed.get(kind, ())) for kind in KINDS)
+    components, positions = _components(parsed, root, file)
+    manifest = Manifest(
+        file,
+        _daemon(parsed.get("daemon", {}), root.child("daemon"), file, surroundings),
+        msgspec.convert(keys.EXECUTOR.defaults() | parsed.get("executor", {}), Executor),
+        components,
+        document,
+        positions,
+    )
+    return Draft(manifest, tuple(reported), partial=len(components) < authored or len(parsed) < len(document.values))
+
+
+def merge(*layers: Parsed) -> Parsed:
+    """Lay tables over one another: of a key in several, the last wins; tables in them are merged in the same way."""
+    merged: Parsed = {}
+    for layer in layers:
+        for name, value in layer.items():
+            below = merged.get(name)
+            merged[name] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _daemon(authored: Parsed, place: Place, file: Path, surroundings: Surroundings) -> Daemon:
+    beside = file.absolute().parent
+    given = surroundings.variables.get("STATE_DIRECTORY", "").partition(":")[0]
+    state_dir = beside / authored.get("state_dir", given or ".obelisk")
+    if surroundings.state_dir is not None:
+        state_dir = Path(surroundings.state_dir).absolute()
+    if surroundings.listen:
+        listen, where = _from(Path.cwd(), surroundings.listen), place
+    elif "listen" in authored:
+        listen, where = _from(beside, authored["listen"]), place.child("listen")
+    else:
+        listen, where = (UnixListen(str(state_dir / "api.sock")),), place.child("state_dir")
+    for number, one in enumerate(listen):
+        size = len(os.fsencode(one.path)) if isinstance(one, UnixListen) else 0
+        if isinstance(one, UnixListen) and size > SOCKET_PATH_BYTES:
+            message = f"the path of the socket has {size} bytes, Linux takes {SOCKET_PATH_BYTES}: {one.path}"
+            hint = 'choose a shorter one: listen = ["unix:/run/obelisk/api.sock"]'
+            where.child(number).error("listen_path_too_long", message, hint)
+    settings = merge(keys.DAEMON.defaults(), authored, {"state_dir": str(state_dir), "listen": listen})
+    return msgspec.convert(settings, Daemon)
+
+
+def _from(directory: Path, listen: tuple[Listen, ...]) -> tuple[Listen, ...]:
+    """Make the paths of unix sockets absolute."""
+    return tuple(UnixListen(str(directory / one.path)) if isinstance(one, UnixListen) else one for one in listen)
+
+
+def _components(
+    parsed: Parsed, root: Place, file: Path
+) -> tuple[tuple[ComponentSpec, ...], dict[str, tuple[str, int]]]:
+    components: list[ComponentSpec] = []
+    positions: dict[str, tuple[str, int]] = {}
+    for kind in KINDS:
+        below = merge(keys.SETTINGS[kind].defaults(), parsed.get("defaults", {}).get(kind, {}))
+        _check_backoff(below, parsed.get("defaults", {}).get(kind, {}), root.child("defaults").child(kind))
+        for number, authored in parsed.get(kind, []):
+            place = root.child(kind).child(number)
+            _check_backoff(merge(below, authored), authored, place)
+            settings = _functions(kind, merge(below, authored), place)
+            name = authored.get("name")
+            if name in positions:
+                first = root.document.at((*positions[name], "name")).line
+                place.child("name").error(
+                    "duplicate_name", f'"{name}" is also the name of the component on line {first}', "choose another"
+                )
+            elif name is not None and "path" in authored:
+                positions[name] = (kind, number)
+                components.append(_component(kind, settings, file))
+    return tuple(components), positions
+
+
+def _functions(kind: ComponentKind, settings: Parsed, place: Place) -> Parsed:
+    """Lay each function's settings over those of its component."""
+    functions = {}
+    for ffqn, override in settings.get("functions", {}).items():
+        merged = merge({key.name: settings[key.name] for key in keys.FUNCTION[kind].keys}, override)
+        _check_backoff(merged, override, place.child("functions").child(ffqn))
+        functions[ffqn] = _function(merged)
+    return settings | {"functions": functions, "settings": _function(settings)}
+
+
+def _function(settings: Parsed) -> FunctionSettings:
+    return msgspec.convert({name: settings[name] for name in FunctionSettings.__struct_fields__}, FunctionSettings)
+
+
+def _component(kind: ComponentKind, settings: Parsed, file: Path) -> ComponentSpec:
+    values: dict[str, Any] = {"env": {}, "digest": None} | settings
+    values["kind"] = kind
+    values["path"] = str(file.absolute().parent / settings["path"])
+    values["allowed_hosts"] = tuple(_allowed(host, settings["allow_private"]) for host in settings["allowed_hosts"])
+    known = {name: value for name, value in values.items() if name in ComponentSpec.__struct_fields__}
+    return msgspec.convert(known, ComponentSpec)
+
+
+def _allowed(host: HostPattern, allow_private: bool) -> AllowedHost:
+    private = allow_private if host.allow_private is None else host.allow_private
+    return AllowedHost(host.scheme, host.host, host.port, host.methods, private)
+
+
+def _check_backoff(merged: Parsed, authored: Parsed, place: Place) -> None:
+    """Report a longest wait below the first one, in the layer that brought it about."""
+    initial, longest = merged["backoff"]["initial"], merged["backoff"]["max"]
+    if "backoff" in authored and longest < initial:
+        message = f'backoff: max ("{format_duration(longest)}") is less than initial ("{format_duration(initial)}")'
+        place.child("backoff").error("out_of_range", message, "raise max, or lower initial")

@@ -1,0 +1,49 @@
+"""`/v1/status`, `/v1/components`, `/v1/functions` and the probes."""
+
+from typing import Final
+
+from litestar import Response, get
+
+from obelisk_daemon.api import describing
+from obelisk_daemon.api.documents import ComponentList, FunctionList, HealthDocument, StatusDocument
+from obelisk_daemon.api.problems import PROBLEMS, Problem, answer, problem
+from obelisk_daemon.api.requests import ApiRequest, services_of
+
+
+@get("/status", responses=PROBLEMS, summary="Describe the daemon")
+async def status(request: ApiRequest) -> StatusDocument:
+    """Give the daemon's version, generation and counts."""
+    services = services_of(request)
+    return describing.status(services.engine.status(), await services.reader.counts())
+
+
+@get("/components", responses=PROBLEMS, summary="List the components")
+async def components(request: ApiRequest) -> ComponentList:
+    """Give the components of the active generation."""
+    catalog = services_of(request).catalog()
+    return ComponentList(catalog.generation, [describing.component(info) for info in catalog.components()])
+
+
+@get("/functions", responses=PROBLEMS, summary="List the functions")
+async def functions(request: ApiRequest) -> FunctionList:
+    """Give the functions of the active generation with their WIT types."""
+    catalog = services_of(request).catalog()
+    return FunctionList(catalog.generation, [describing.function(info) for info in catalog.functions()])
+
+
+@get("/healthz", responses=PROBLEMS, summary="Tell that the daemon's loop turns")
+async def healthz() -> HealthDocument:
+    """Answer at once."""
+    return HealthDocument("ok")
+
+
+@get("/readyz", responses=PROBLEMS, summary="Tell whether the daemon takes work")
+async def readyz(request: ApiRequest) -> Response[HealthDocument] | Response[Problem]:
+    """Answer 200, or 503 with the reason."""
+    reason = services_of(request).engine.status().not_ready
+    if reason is not None:
+        return answer(problem(503, "not_ready", reason))
+    return Response(HealthDocument("ok"))
+
+
+ROUTES: Final = (status, components, functions, healthz, readyz)

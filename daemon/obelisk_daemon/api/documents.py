@@ -1,0 +1,184 @@
+"""The JSON documents that the API gives and takes, as types: OpenAPI is made from them.
+
+Optional fields are left out when there is nothing to say. Values of guests are `Any`: their types are WIT's.
+"""
+
+from typing import Any
+
+import msgspec
+
+from obelisk_daemon.execution.state import Lifecycle, Status
+
+
+class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call to make: the function's full or unique shorter name, and its parameters as one JSON array."""
+
+    ffqn: str
+    params: list[Any] = []
+
+
+class ParentDocument(msgspec.Struct, frozen=True):
+    """Who asked for a child execution."""
+
+    execution_id: str
+
+
+class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One execution. `labels` are those its function requires now; `version` is the number of its next event."""
+
+    execution_id: str
+    ffqn: str
+    state: Status
+    lifecycle: Lifecycle
+    created_at: str
+    changed_at: str
+    component: str
+    component_digest: str
+    labels: list[str]
+    attempts: int
+    version: int
+    due_at: str | None = None
+    waiting_for: str | None = None
+    """The join set that a blocked workflow waits for."""
+    parent: ParentDocument | None = None
+    pause_reason: str | None = None
+    pause_message: str | None = None
+    params: list[Any] | None = None
+    """When only this execution was asked for."""
+    result: dict[str, Any] | None = None
+    failure: "FailureDocument | None" = None
+    """Of a failed or automatically paused execution, when only it was asked for."""
+
+
+class FailureDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything known of one failure. `cause` is the id of the failure that led to it."""
+
+    failure_id: str
+    kind: str
+    message: str
+    backtrace: str | None = None
+    cause: str | None = None
+
+
+class ExecutionList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A page, newest first; `next` is the cursor of the page after it, if there is one."""
+
+    executions: list[ExecutionDocument]
+    next: str | None = None
+
+
+class EventPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Events of an execution, oldest first.
+
+    `next` is the version to ask from next. `finished` tells that nothing will follow what has been written by now.
+    """
+
+    events: list[dict[str, Any]]
+    next: int
+    finished: bool
+    responses: list[dict[str, Any]] | None = None
+    """What join-set members delivered; only when `responses_from` was given."""
+    next_response: int | None = None
+
+
+class ResponsePage(msgspec.Struct, frozen=True):
+    """Responses that an execution received, oldest first; `next` is the `seq` to ask from next."""
+
+    responses: list[dict[str, Any]]
+    next: int
+    finished: bool
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Lines that guests logged or wrote, oldest first; `next` is the position to ask after next."""
+
+    logs: list[dict[str, Any]]
+    next: int
+    finished: bool
+
+
+class UnfinishedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no result yet."""
+
+    execution_id: str
+    state: Status
+    lifecycle: Lifecycle
+
+
+class CancelDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cancellation did; `reached` counts the executions that were asked to end."""
+
+    execution_id: str
+    already_finished: bool
+    reached: int
+
+
+class ParameterDocument(msgspec.Struct, frozen=True):
+    """A parameter and its WIT type."""
+
+    name: str
+    type: str
+
+
+class FunctionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A function that can be submitted. `signature` is its whole type as WIT text."""
+
+    ffqn: str
+    kind: str
+    component: str
+    component_digest: str
+    labels: list[str]
+    signature: str
+    params: list[ParameterDocument]
+    settings: dict[str, Any]
+    returns: str | None = None
+
+
+class FunctionList(msgspec.Struct, frozen=True):
+    """The functions of the active generation."""
+
+    generation: int
+    functions: list[FunctionDocument]
+
+
+class ComponentDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A component of the active generation; `size` is in bytes."""
+
+    name: str
+    kind: str
+    digest: str
+    size: int
+    path: str
+    labels: list[str]
+    exports: list[str]
+    imports: list[str]
+
+
+class ComponentList(msgspec.Struct, frozen=True):
+    """The components of the active generation."""
+
+    generation: int
+    components: list[ComponentDocument]
+
+
+class StatusDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The daemon. `executions` counts the unfinished ones by state and lifecycle."""
+
+    version: str
+    executor_id: str
+    generation: int
+    started_at: str
+    ready: bool
+    running: int
+    hot: int
+    executions: dict[str, int]
+    state_dir: str
+    pid: int
+    degraded: str | None = None
+    not_ready: str | None = None
+
+
+class HealthDocument(msgspec.Struct, frozen=True):
+    """`ok`."""
+
+    status: str

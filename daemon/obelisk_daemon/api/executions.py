@@ -1,0 +1,138 @@
+"""`/v1/executions`: submit, list, show, cancel, and the result."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
+
+from obelisk_daemon.api import describing
+from obelisk_daemon.api.documents import (
+    CancelDocument,
+    ExecutionDocument,
+    ExecutionList,
+    FailureDocument,
+    Submission,
+    UnfinishedDocument,
+)
+from obelisk_daemon.api.polling import poll
+from obelisk_daemon.api.problems import PROBLEMS
+from obelisk_daemon.api.rendering import result_json
+from obelisk_daemon.api.requests import ApiRequest, Id, Wait, list_filter, page, services_of
+from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.submission import submit
+from obelisk_daemon.errors import NotFoundError
+from obelisk_daemon.execution.events import Created, Paused
+from obelisk_daemon.execution.outcome import Failed, FailureRecord
+from obelisk_daemon.execution.wit_json import to_json
+from obelisk_daemon.ids import ExecutionId, FailureId, parse_execution_id, parse_submitted_id
+from obelisk_daemon.storage.port import ListFilter, Summary
+
+_SAME: Final = {200: ResponseSpec(ExecutionDocument, description="The same call is there already")}
+_NOT_YET: Final = {202: ResponseSpec(UnfinishedDocument, description="Not finished within `wait`")}
+
+
+@put(
+    "/executions/{execution_id:str}", status_code=201, responses=PROBLEMS | _SAME, summary="Submit under an id of yours"
+)
+async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
+    """Submit a call: 201 when it is new, 200 with its current state when it is there already, 409 on another call."""
+    return await _submitted(services_of(request), parse_submitted_id(execution_id), data)
+
+
+@post("/executions", status_code=201, responses=PROBLEMS, summary="Submit; the daemon makes the id")
+async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
+    """Submit a call. A client that may try again makes the id itself, and uses PUT."""
+    services = services_of(request)
+    return await _submitted(services, services.ids.execution(), data)
+
+
+@get(
+    "/executions",
+    responses=PROBLEMS,
+    summary="List executions, newest first",
+    dependencies={
+        "page": Provide(page, sync_to_thread=False),
+        "chosen": Provide(list_filter, sync_to_thread=False),
+    },
+)
+async def list_executions(request: ApiRequest, chosen: NamedDependency[ListFilter]) -> ExecutionList:
+    """Give one page."""
+    services = services_of(request)
+    found = await services.reader.summaries(chosen)
+    catalog = services.catalog()
+    shown = [describing.execution(row, catalog) for row in found]
+    return ExecutionList(shown, found[-1].execution_id if len(found) == chosen.limit else None)
+
+
+@get("/executions/{execution_id:str}", responses=PROBLEMS, summary="Show an execution")
+async def show(request: ApiRequest, execution_id: Id) -> ExecutionDocument:
+    """Give one execution with its result, or with why it failed or is paused."""
+    return await _shown(services_of(request), parse_execution_id(execution_id))
+
+
+@get("/executions/{execution_id:str}/result", responses=PROBLEMS | _NOT_YET, summary="Get the result")
+async def result(request: ApiRequest, execution_id: Id, wait: Wait = 0.0) -> Response[dict[str, Any]]:
+    """Answer 200 with the result, or 202 when there is none after `wait` seconds."""
+    services, known = services_of(request), parse_execution_id(execution_id)
+
+    async def read() -> tuple[Summary, bool]:
+        summary = await services.reader.summary(known)
+        return summary, summary.outcome is not None
+
+    summary = await poll(request, services.watcher, (known, "finished"), wait, read)
+    if summary.outcome is not None:
+        return Response(result_json(summary.outcome))
+    unfinished = {"execution_id": known, "state": summary.status, "lifecycle": summary.lifecycle}
+    return Response(unfinished, status_code=202)
+
+
+@post("/executions/{execution_id:str}/cancel", status_code=200, responses=PROBLEMS, summary="Cancel an execution")
+async def cancel(request: ApiRequest, execution_id: Id) -> CancelDocument:
+    """Ask an execution and its children to end; asking again does no harm."""
+    known = parse_execution_id(execution_id)
+    report = await services_of(request).engine.cancel(known)
+    return CancelDocument(execution_id=known, already_finished=report.already_finished, reached=report.reached)
+
+
+@get("/failures/{failure_id:str}", responses=PROBLEMS, summary="Show a failure in full")
+async def failure(request: ApiRequest, failure_id: Id) -> FailureDocument:
+    """Give a recorded failure with its backtrace."""
+    return describing.failure_document(await services_of(request).reader.failure(FailureId(failure_id)))
+
+
+async def _submitted(services: Services, execution_id: ExecutionId, wanted: Submission) -> Response[ExecutionDocument]:
+    new = await submit(services, execution_id, wanted)
+    return Response(await _shown(services, execution_id), status_code=201 if new else 200)
+
+
+async def _shown(services: Services, execution_id: ExecutionId) -> ExecutionDocument:
+    summary = await services.reader.summary(execution_id)
+    return describing.execution(summary, services.catalog(), await _background(services, summary))
+
+
+async def _background(services: Services, summary: Summary) -> describing.Background:
+    created = (await services.reader.entries(summary.execution_id, 0, 1))[0].event
+    assert isinstance(created, Created)
+    params = to_json(created.params)
+    if isinstance(summary.outcome, Failed):
+        return describing.Background(await _failure(services, summary.outcome.failure_id), params=params)
+    if summary.lifecycle == "paused":
+        match await services.reader.entries(summary.execution_id, summary.version - 1, 1):
+            case [last] if isinstance(last.event, Paused):
+                failure = await _failure(services, last.event.failure_id)
+                return describing.Background(failure, last.event.message, params)
+    return describing.Background(params=params)
+
+
+async def _failure(services: Services, failure_id: FailureId | None) -> FailureRecord | None:
+    if failure_id is None:
+        return None
+    try:
+        return await services.reader.failure(failure_id)
+    except NotFoundError:
+        return None
+
+
+ROUTES: Final = (submit_as, submit_new, list_executions, show, result, cancel, failure)

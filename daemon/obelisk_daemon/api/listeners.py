@@ -1,0 +1,159 @@
+"""Where the API listens: `unix:/path` and `HOST:PORT` on the loopback."""
+
+import errno
+import socket
+import stat
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from obelisk_daemon.errors import OperatorError
+
+_SOCKET_MODE: Final = 0o660
+_DIRECTORY_MODE: Final = 0o750
+_LONGEST_PATH: Final = 107
+"""Bytes that Linux allows in the path of a unix socket."""
+
+
+class UnixListener(msgspec.Struct, frozen=True):
+    """A unix socket; whoever may write to its file may use the API."""
+
+    path: Path
+
+
+class TcpListener(msgspec.Struct, frozen=True):
+    """A loopback address; port 0 takes any free one."""
+
+    host: str
+    port: int
+
+
+Listener: TypeAlias = UnixListener | TcpListener
+
+
+def parse_listener(text: str) -> Listener:
+    """Read `unix:/path` or `HOST:PORT`.
+
+    Raises:
+        OperatorError: `invalid_listen`, or `listen_not_loopback` for an address that others could reach.
+    """
+    if text.startswith("unix:"):
+        return _unix(text)
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise OperatorError("invalid_listen", f"{text!r} is not an address; write unix:/path or 127.0.0.1:5005")
+    host = host.removeprefix("[").removesuffix("]")
+    return TcpListener(_loopback(host, text), int(port))
+
+
+def bind(listener: Listener) -> socket.socket:
+    """Make the listening socket; the caller closes it, and removes the file of a unix one with `remove_socket`.
+
+    Raises:
+        OperatorError: the address can't be had: `listen_failed`, `listen_in_use`.
+    """
+    try:
+        return _bind_unix(listener.path) if isinstance(listener, UnixListener) else _bind_tcp(listener)
+    except OSError as error:
+        code = "listen_in_use" if error.errno == errno.EADDRINUSE else "listen_failed"
+        raise OperatorError(code, f"can't listen on {describe(listener)}: {error.strerror}") from error
+
+
+def describe(listener: Listener) -> str:
+    """Write a listener as it is written in the manifest."""
+    if isinstance(listener, UnixListener):
+        return f"unix:{listener.path}"
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{host}:{listener.port}"
+
+
+def bound_address(listener: Listener, bound: socket.socket) -> str:
+    """Write where the socket really listens, with the port that port 0 became."""
+    if isinstance(listener, UnixListener):
+        return describe(listener)
+    return describe(TcpListener(listener.host, bound.getsockname()[1]))
+
+
+def _unix(text: str) -> UnixListener:
+    path = Path(text.removeprefix("unix:"))
+    if not path.is_absolute():
+        raise OperatorError("invalid_listen", f"{text!r} needs an absolute path: unix:/run/obelisk/api.sock")
+    if len(bytes(path)) > _LONGEST_PATH:
+        raise OperatorError(
+            "invalid_listen", f"{text!r} is longer than the {_LONGEST_PATH} bytes a socket's path can have"
+        )
+    return UnixListener(path)
+
+
+def _loopback(host: str, text: str) -> str:
+    if host.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise OperatorError(
+            "invalid_listen", f"{text!r}: write the host as an IP address, such as 127.0.0.1:5005"
+        ) from None
+    if not address.is_loopback:
+        raise OperatorError(
+            "listen_not_loopback", f"{text!r} can be reached by others; only loopback addresses are allowed"
+        )
+    return str(address)
+
+
+def _bind_tcp(listener: TcpListener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((listener.host, listener.port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    if not path.parent.exists():
+        path.parent.mkdir(mode=_DIRECTORY_MODE)
+    _remove_stale(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(str(path))
+        # Nobody can connect before `listen`, so the mode is right from the first moment on.
+        path.chmod(_SOCKET_MODE)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a daemon that died; never one that is listened on, nor another kind of file."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OperatorError("listen_failed", f"{path} is there and is not a socket; remove it or choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OperatorError("listen_in_use", f"another daemon listens on {path}")
+
+
+def remove_socket(listener: Listener, inode: int) -> None:
+    """Remove the file of a unix socket if it is still the one with that inode, and not a successor's."""
+    if not isinstance(listener, UnixListener):
+        return
+    try:
+        if listener.path.lstat().st_ino == inode:
+            listener.path.unlink()
+    except FileNotFoundError:
+        return

@@ -1,0 +1,136 @@
+"""Runs the API inside the daemon's loop."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from obelisk_daemon.api.access import AccessCheck
+from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
+from obelisk_daemon.api.listeners import Listener, UnixListener, bind, bound_address, remove_socket
+from obelisk_daemon.api.services import Services
+
+_LOG: Final = logging.getLogger(__name__)
+_MAX_HEADER_BYTES: Final = 32 << 10
+_MAX_CONNECTIONS: Final = 1000
+_STOP_SECONDS: Final = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, and without a wake-up ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        while not self.stopping.is_set():
+            await self.on_tick(0)
+            try:
+                async with asyncio.timeout(1.0):
+                    await self.stopping.wait()
+            except TimeoutError:
+                continue
+
+
+class _Bound:
+    """A listener with its socket."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.socket = bind(listener)
+        self.address = bound_address(listener, self.socket)
+        self._inode = listener.path.lstat().st_ino if isinstance(listener, UnixListener) else 0
+
+    def close(self) -> None:
+        self.socket.close()
+        remove_socket(self.listener, self._inode)
+
+
+class ApiServer:
+    """Serves the API on all listeners from `start` to `stop`."""
+
+    def __init__(self, services: Services, listeners: Sequence[Listener], *, max_body: int = DEFAULT_MAX_BODY) -> None:
+        self._services = services
+        self._listeners = tuple(listeners)
+        self._max_body = max_body
+        self._bound: list[_Bound] = []
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens: `unix:/path`, `HOST:PORT` with the real port. Empty before `start`."""
+        return tuple(bound.address for bound in self._bound)
+
+    async def start(self) -> None:
+        """Bind every listener, then answer requests; on return the API can be reached.
+
+        Raises:
+            OperatorError: an address can't be had; nothing is left bound.
+        """
+        self._server = _Server(self._config())
+        try:
+            for listener in self._listeners:
+                self._bound.append(_Bound(listener))
+        except BaseException:
+            self._release()
+            raise
+        sockets = [bound.socket for bound in self._bound]
+        self._task = asyncio.create_task(self._server.serve(sockets), name="api")
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait([self._task, ready], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._task.done():
+            self._release()
+            self._task.result()
+        _LOG.info("the API listens on %s", ", ".join(self.addresses))
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has ended; an error it ended with is raised."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """Take no more connections, end long polls at once, let requests end (5 s at most), and close."""
+        self._services.watcher.close()
+        if self._server is not None and self._task is not None:
+            self._server.stopping.set()
+            await asyncio.wait([self._task])
+            self._release()
+            self._task.result()
+
+    def _release(self) -> None:
+        for bound in self._bound:
+            bound.close()
+        self._bound.clear()
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            AccessCheck(make_app(self._services, self._max_body)),
+            loop="none",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )

@@ -1,0 +1,185 @@
+"""`obelisk-ctl list`, `show`, `events`, `logs`, `result` and `cancel`."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from obelisk_daemon.ctl.failure import OK, TIMED_OUT, CtlError
+from obelisk_daemon.ctl.output import to_text
+from obelisk_daemon.ctl.session import Session, command, result_exit_code
+
+_PAGE: Final = 500
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, function in (
+        ("list", list_executions),
+        ("show", show),
+        ("events", events),
+        ("logs", logs),
+        ("result", result),
+        ("cancel", cancel),
+    ):
+        command(app, name)(function)
+
+
+def list_executions(
+    session: Session,
+    ffqn: Annotated[str | None, typer.Option("--ffqn", metavar="PREFIX", help="The start of the function.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="pending_at, locked, blocked or finished.", metavar="STATE")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    cursor: Annotated[str | None, typer.Option("--cursor", metavar="ID", help="Go on after this one.")] = None,
+) -> int:
+    """List executions, the newest first."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = session.client.get(
+            "/v1/executions", ffqn=ffqn, state=state, limit=min(limit - len(found), _PAGE), cursor=cursor
+        ).document
+        found += page["executions"]
+        cursor = page.get("next")
+        if cursor is None or len(found) >= limit:
+            break
+    if session.output.as_json:
+        session.output.document({"executions": found} | ({} if cursor is None else {"next": cursor}))
+        return OK
+    rows = [(row["execution_id"], _state(row), row["ffqn"], row["created_at"][:19] + "Z") for row in found]
+    session.output.table(("ID", "STATE", "FUNCTION", "CREATED"), rows)
+    if cursor is not None:
+        session.output.note(f"there are more: --cursor {cursor}")
+    return OK
+
+
+def show(session: Session, execution_id: IdArgument) -> int:
+    """Show one execution: its state, result, and why it failed or is paused."""
+    document = session.client.get(_path(execution_id)).document
+    if session.output.as_json:
+        session.output.document(document)
+        return OK
+    failure = document.pop("failure", None) or {}
+    parent = document.pop("parent", None) or {}
+    params = document.pop("params", None)
+    result = document.pop("result", None)
+    session.output.fields(
+        document
+        | {"parent": parent.get("execution_id")}
+        | {"params": None if params is None else to_text(params), "result": result and to_text(result)}
+        | {f"failure {name}": value for name, value in failure.items()}
+    )
+    return OK
+
+
+def events(
+    session: Session,
+    execution_id: IdArgument,
+    first: Annotated[int, typer.Option("--from", min=0, metavar="VERSION", help="The first version wanted.")] = 0,
+) -> int:
+    """Print the execution's log: every event, oldest first."""
+    from obelisk_daemon.ctl.narration import details, time_of
+
+    found: list[dict[str, Any]] = []
+    while True:
+        path = f"{_path(execution_id)}/events"
+        page = session.client.get(path, from_=first + len(found), limit=_PAGE).document["events"]
+        found += page
+        if len(page) < _PAGE:
+            break
+    if session.output.as_json:
+        session.output.document({"events": found})
+        return OK
+    rows = [(str(event["version"]), time_of(event), event["type"], details(event)) for event in found]
+    session.output.table(("VERSION", "TIME", "TYPE", "DETAILS"), rows)
+    return OK
+
+
+def logs(
+    session: Session,
+    execution_id: IdArgument,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the execution has finished.")] = False,
+) -> int:
+    """Print what the execution's guest logged and wrote."""
+    found: list[dict[str, Any]] = []
+
+    def take(line: dict[str, Any]) -> None:
+        if session.output.as_json:
+            found.append(line)
+        session.output.line(f"{line['created_at'][:23]}Z  {line['level']:<6} {line['message']}")
+
+    if follow:
+        from obelisk_daemon.ctl.waiting import follow_logs
+
+        follow_logs(session.client, execution_id, take)
+    else:
+        _read_logs(session, execution_id, take)
+    if session.output.as_json:
+        session.output.document({"logs": found})
+    return OK
+
+
+def _read_logs(session: Session, execution_id: str, take: Any) -> None:
+    after = 0
+    while True:
+        page = session.client.get(f"{_path(execution_id)}/logs", after=after, limit=_PAGE).document
+        for line in page["logs"]:
+            take(line)
+        after = page["next"]
+        if len(page["logs"]) < _PAGE:
+            return
+
+
+def result(
+    session: Session,
+    execution_id: IdArgument,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is there.")] = False,
+) -> int:
+    """Print the result; the exit code is 0 for ok, 1 for an error or a failure, 75 when there is none yet."""
+    if wait:
+        from obelisk_daemon.ctl.waiting import await_result
+
+        found = await_result(session.client, execution_id)
+    else:
+        answer = session.client.get(f"{_path(execution_id)}/result")
+        if answer.status != 200:
+            raise CtlError(
+                TIMED_OUT,
+                "not_finished",
+                f"{execution_id} has not finished, it is {_state(answer.document)}; --wait waits for it",
+                answer.document,
+            )
+        found = answer.document
+    session.output.document(found)
+    return result_exit_code(found)
+
+
+def cancel(session: Session, execution_id: IdArgument) -> int:
+    """Ask an execution and its children to end."""
+    done = session.client.post(f"{_path(execution_id)}/cancel").document
+    if session.output.as_json:
+        session.output.document(done)
+    elif done["already_finished"]:
+        session.output.line(f"{execution_id} had finished already")
+    else:
+        session.output.line(f"asked {done['reached']} executions to end")
+    return OK
+
+
+def _path(execution_id: str) -> str:
+    from obelisk_daemon.ctl.client import segment
+    from obelisk_daemon.ids import parse_execution_id
+
+    return f"/v1/executions/{segment(parse_execution_id(execution_id))}"
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Write the state with what a person wants to know next: how it ended, or that it is paused."""
+    result = row.get("result")
+    if result is not None:
+        how = next(iter(result))
+        return str(result[how]["kind"]) if how == "execution_failure" else str(how)
+    return str(row["state"]) if row["lifecycle"] == "active" else f"{row['state']}, {row['lifecycle']}"

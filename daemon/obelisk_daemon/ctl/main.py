@@ -1,0 +1,72 @@
+"""The entry point of `obelisk-ctl`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from obelisk_daemon.ctl import catalog, executions, status, submitting
+from obelisk_daemon.ctl.failure import FAILED, OK, USAGE, CtlError
+from obelisk_daemon.ctl.output import Output
+from obelisk_daemon.ctl.session import JsonOption, Shared, TimeoutOption, UrlOption
+
+PROGRAM = "obelisk-ctl"
+
+
+def make_app() -> typer.Typer:
+    """Put the commands together."""
+    app = typer.Typer(
+        name=PROGRAM,
+        help="Operate obeliskd, the durable workflow engine.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(invoke_without_command=True)(_options)
+    for module in (status, submitting, executions, catalog):
+        module.register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = make_app()(given, prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as error:
+        Output(as_json="--json" in given).failure(CtlError(USAGE, "usage", _explained(error)))
+        code = USAGE
+    except typer.Abort:
+        code = FAILED
+    sys.exit(code)
+
+
+def _explained(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = PROGRAM if context is None else context.command_path
+    return f"{error.format_message()}\nTry '{path} --help'."
+
+
+def _options(
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    timeout: TimeoutOption = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    context.obj = Shared(as_json, url, timeout)
+    if version:
+        from obelisk_daemon import __version__
+
+        Output(as_json=False).line(f"{PROGRAM} {__version__}")
+        raise typer.Exit(OK)
+    if context.invoked_subcommand is None:
+        sys.stderr.write(context.get_help() + os.linesep)
+        raise typer.Exit(USAGE)
+
+
+if __name__ == "__main__":
+    main()

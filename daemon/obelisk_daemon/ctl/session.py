@@ -1,0 +1,109 @@
+"""What every command shares: the options `--json`, `--url` and `--timeout`, the client, and how errors end it."""
+
+import functools
+import inspect
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
+
+import typer
+
+from obelisk_daemon.ctl.address import find_address
+from obelisk_daemon.ctl.durations import parse_seconds
+from obelisk_daemon.ctl.failure import BAD_DATA, FAILED, OK, CtlError
+from obelisk_daemon.ctl.output import Output
+from obelisk_daemon.errors import CallerError
+
+if TYPE_CHECKING:  # the client is only imported when a request is made
+    from obelisk_daemon.ctl.client import Client
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="The daemon: unix:/path or http://HOST:PORT. [OBELISK_URL]")
+]
+TimeoutOption = Annotated[
+    str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after this long, such as 30s.")
+]
+
+
+class Shared(NamedTuple):
+    """The options that stand before the command's name or after it."""
+
+    as_json: bool = False
+    url: str | None = None
+    timeout: str | None = None
+
+
+class Session:
+    """One run of a command."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.output = Output(as_json=shared.as_json)
+
+    @functools.cached_property
+    def client(self) -> "Client":
+        """Find the daemon, once.
+
+        Raises:
+            CtlError: there is none, or an option is wrong.
+        """
+        from obelisk_daemon.ctl.client import Client, Times
+
+        address = find_address(self.shared.url, os.environ)
+        return Client(address, Times(time.monotonic, time.sleep), deadline=self.deadline, note=self.output.note)
+
+    @functools.cached_property
+    def deadline(self) -> float | None:
+        """When, by the monotonic clock, the command gives up."""
+        if self.shared.timeout is None:
+            return None
+        return time.monotonic() + parse_seconds(self.shared.timeout)
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a function as a command: it gets a `Session` first, and returns the exit code."""
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def run(*, context: typer.Context, as_json: bool, url: str | None, timeout: str | None, **given: Any) -> int:
+            before = cast(Shared, context.find_root().obj or Shared())
+            shared = Shared(as_json or before.as_json, url or before.url, timeout or before.timeout)
+            raise typer.Exit(_carry_out(Session(shared), lambda session: function(session, **given)))
+
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        run.__signature__ = inspect.Signature([*parameters, *_SHARED])  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *_SHARED]}
+        app.command(name)(run)
+        return function
+
+    return register
+
+
+def _carry_out(session: Session, function: Callable[[Session], int]) -> int:
+    try:
+        return function(session)
+    except CtlError as error:
+        session.output.failure(error)
+        return error.exit_code
+    except CallerError as error:
+        session.output.failure(CtlError(BAD_DATA, error.code, str(error)))
+        return BAD_DATA
+
+
+def result_exit_code(result: dict[str, Any]) -> int:
+    """Choose the exit code for a result: an error of the function's own is a failure, too."""
+    return OK if "ok" in result else FAILED
+
+
+def _keyword(name: str, annotation: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_SHARED = (
+    _keyword("context", typer.Context, inspect.Parameter.empty),
+    _keyword("as_json", JsonOption, False),
+    _keyword("url", UrlOption, None),
+    _keyword("timeout", TimeoutOption, None),
+)

@@ -1,0 +1,61 @@
+"""`obelisk-ctl status`."""
+
+import time
+from typing import Annotated, Any, Final
+
+import typer
+
+from obelisk_daemon.ctl.durations import parse_seconds
+from obelisk_daemon.ctl.failure import OK, TIMED_OUT, UNREACHABLE, CtlError
+from obelisk_daemon.ctl.session import Session, command
+
+_PAUSE: Final = 0.1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "status")(status)
+
+
+def status(
+    session: Session,
+    wait: Annotated[
+        str | None, typer.Option("--wait", metavar="DURATION", help="Wait this long for a ready daemon, such as 30s.")
+    ] = None,
+) -> int:
+    """Show the daemon: version, generation, what runs."""
+    document = _read(session) if wait is None else _wait_until_ready(session, parse_seconds(wait))
+    output = session.output
+    if output.as_json:
+        output.document(document)
+        return OK
+    counts = document.pop("executions")
+    output.fields(
+        {"address": str(session.client.address)}
+        | document
+        | {"ready": "yes" if document["ready"] else "no"}
+        | {"executions": ", ".join(f"{count} {name}" for name, count in counts.items()) or "none unfinished"}
+    )
+    return OK
+
+
+def _read(session: Session) -> dict[str, Any]:
+    document: dict[str, Any] = session.client.get("/v1/status").document
+    return document
+
+
+def _wait_until_ready(session: Session, seconds: float) -> dict[str, Any]:
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            document = _read(session)
+            if document["ready"]:
+                return document
+            reason = f"the daemon is not ready: {document['not_ready']}"
+        except CtlError as error:
+            if error.exit_code != UNREACHABLE:
+                raise
+            reason = str(error)
+        if time.monotonic() >= give_up:
+            raise CtlError(TIMED_OUT, "timed_out", f"waited {seconds:g} s, but {reason}")
+        time.sleep(_PAUSE)

@@ -1,0 +1,95 @@
+"""`obelisk-ctl submit`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from obelisk_daemon.ctl.failure import BAD_DATA, OK, CtlError
+from obelisk_daemon.ctl.output import to_text
+from obelisk_daemon.ctl.session import Session, command, result_exit_code
+from obelisk_daemon.ids import ExecutionId, IdSource, parse_submitted_id
+
+_MILLISECOND: Final = 1_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "submit")(submit)
+
+
+def submit(
+    session: Session,
+    ffqn: Annotated[str, typer.Argument(help="The function: its full name, or interface.function where unique.")],
+    params: Annotated[str, typer.Argument(help="A JSON array, @FILE to read one, or - for stdin.")] = "[]",
+    execution_id: Annotated[
+        str | None, typer.Option("--id", metavar="E_...", help="The execution's id; a new one if left out.")
+    ] = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Show what happens, then the result.")] = False,
+) -> int:
+    """Call a function durably.
+
+    Submitting again with the same --id, function and parameters finds the execution that is there. With --wait or
+    --follow the exit code is 0 for ok and 1 for an error or a failure.
+    """
+    known = _new_id() if execution_id is None else parse_submitted_id(execution_id)
+    body = _body(ffqn, _read(params))
+    output = session.output
+    session.client.put(f"/v1/executions/{known}", body)
+    if wait or follow:
+        return _until_finished(session, known, follow=follow)
+    if output.as_json:
+        output.document({"execution_id": known})
+    output.line(known)
+    return OK
+
+
+def _until_finished(session: Session, known: ExecutionId, *, follow: bool) -> int:
+    from obelisk_daemon.ctl.waiting import await_result, follow_events
+
+    output = session.output
+    if not output.as_json:
+        output.note(known)
+    if follow:
+        follow_events(session.client, known, output.note if output.as_json else output.line)
+    result = await_result(session.client, known)
+    output.document({"execution_id": known, "result": result} if output.as_json else result)
+    return result_exit_code(result)
+
+
+def _new_id() -> ExecutionId:
+    import secrets
+    import time
+
+    return IdSource(lambda: time.time_ns() // _MILLISECOND, secrets.randbits).execution()
+
+
+def _read(params: str) -> str:
+    try:
+        if params == "-":
+            return sys.stdin.read()
+        return Path(params[1:]).read_text(encoding="utf-8") if params.startswith("@") else params
+    except (OSError, UnicodeDecodeError) as error:
+        raise CtlError(BAD_DATA, "invalid_params", f"can't read the parameters from {params}: {error}") from error
+
+
+def _body(ffqn: str, params: str) -> bytes:
+    """Put the parameters in as they were written: reading and writing them again could change a number."""
+    try:
+        parsed = json.loads(params, parse_constant=_refuse_constant)
+        body = f'{{"ffqn": {to_text(ffqn)}, "params": {params}}}'.encode()
+    except RecursionError as error:
+        raise CtlError(BAD_DATA, "invalid_params", "the parameters are nested too deeply") from error
+    except ValueError as error:
+        raise CtlError(BAD_DATA, "invalid_params", f"the parameters are not JSON: {error}") from error
+    if not isinstance(parsed, list):
+        raise CtlError(BAD_DATA, "invalid_params", "the parameters are one JSON array, such as '[10, \"text\"]'")
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f'{name} is written as the string "{name}"')

@@ -1,0 +1,1 @@
+"""From a manifest's bytes to an active generation: read, check, link."""

@@ -1,0 +1,56 @@
+"""A run of an activity: one attempt in a store of its own, bounded in time."""
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+
+from obelisk_daemon.execution.attempt import Overrun, Trap, conclude_activity
+from obelisk_daemon.execution.outcome import Outcome, Returned
+from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.executor.run import Run, describe, trap_of
+from obelisk_daemon.wasm.guest import Returned as GuestReturned
+from obelisk_daemon.wasm.host.context import GuestContext
+from obelisk_daemon.wasm.wasi.context import WasiContext
+
+_STDERR_TAIL = 20
+
+
+class ActivityRun(Run):
+    """One attempt of an activity."""
+
+    async def run(self) -> None:
+        """Run the guest and append how the attempt ended."""
+        services, component = self.services, self.function.component
+        forward = partial(services.forward, self.execution_id) if component.forward_stdio else None
+        logs = LogBuffer(services.clock, component.log_bytes, forward=forward)
+        wasi = WasiContext(
+            clock=services.wasi_clock,
+            random=services.random,
+            output=logs.output,
+            environ=component.env,
+            http=services.http,
+            egress=component.egress,
+            http_limits=component.http_limits,
+        )
+        ended = await self._attempt(wasi, logs)
+        for request in wasi.trace:
+            if request.error is not None:
+                logs.line("warn", f"HTTP {describe(request)}")
+        end = conclude_activity(self.concluding(), self.function.type, ended)
+        await self.end(end, logs.take(flush=True))
+
+    async def _attempt(self, wasi: WasiContext, logs: LogBuffer) -> Outcome | Trap | Overrun:
+        function = self.function
+        limit = timedelta(microseconds=self.held.locked.timeout_us)
+        context = GuestContext(wasi=wasi, log=logs)
+        try:
+            async with asyncio.timeout(limit.total_seconds()), wasi:
+                ended = await function.component.linked.run(
+                    function.ffqn, self.held.created.params, context, function.component.limits
+                )
+        except TimeoutError:
+            traced = "; ".join(describe(request) for request in wasi.trace[-3:])
+            return Overrun(f"longer than {limit.total_seconds():g} s" + (f", last {traced}" if traced else ""))
+        if isinstance(ended, GuestReturned):
+            return Returned(function.wrap(ended.value))
+        return trap_of(ended, logs.tail("stderr", _STDERR_TAIL), wasi.trace)

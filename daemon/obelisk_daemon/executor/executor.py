@@ -1,0 +1,224 @@
+"""One executor: it locks what is due and may run here, starts runs, and drops them when it must.
+
+A slot is held by a run that may compute; a workflow that waits gives its slot back and keeps only its memory.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from obelisk_daemon.clock import Instant, after
+from obelisk_daemon.errors import ObeliskError
+from obelisk_daemon.executor.activity import ActivityRun
+from obelisk_daemon.executor.plan import FunctionPlan
+from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
+from obelisk_daemon.executor.timers import Timers
+from obelisk_daemon.executor.workflow import WorkflowRun
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.port import (
+    Change,
+    Held,
+    LockRequest,
+    NewResponse,
+    Release,
+    ResponseChange,
+    Ticket,
+    VersionConflictError,
+)
+
+_BATCH: Final = 64
+_RELEASE_BACKOFF: Final = timedelta(seconds=1)
+_log = structlog.get_logger("executor")
+
+
+class Executor:
+    """Runs executions, at most `max_running` at a time. `run` is a task of the supervisor; `stop` lets it end."""
+
+    def __init__(self, services: Services, timers: Timers, max_running: int) -> None:
+        self._services = services
+        self._timers = timers
+        self._max_running = max_running
+        self._occupied = 0
+        self._runs: dict[ExecutionId, Run] = {}
+        self._resting: dict[str, dict[ExecutionId, Run]] = {}
+        """Blocked workflows by component, the one that has waited longest first."""
+        self._has_backlog = True
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @property
+    def running(self) -> int:
+        """Count the runs that hold a slot."""
+        return self._occupied
+
+    @property
+    def hot(self) -> int:
+        """Count the blocked workflows kept in memory."""
+        return sum(len(resting) for resting in self._resting.values())
+
+    async def run(self) -> None:
+        """Lock and run what is due, until `stop`; then wait until every run has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            while not self._stopping:
+                self._wake.clear()
+                free = min(self._max_running - self._occupied, _BATCH)
+                if free <= 0 or await self._lock(free) < free:
+                    await self._wake.wait()
+
+    def wake(self) -> None:
+        """Look for due executions."""
+        self._has_backlog = True
+        self._wake.set()
+
+    def on_change(self, change: Change) -> None:
+        """Follow what was committed: deliver responses to workflows in memory, notice what became due."""
+        run = self._runs.get(change.execution_id)
+        if isinstance(change, ResponseChange):
+            if isinstance(run, WorkflowRun):
+                run.deliver(change.response)
+        elif run is None and change.status == "pending_at" and change.lifecycle == "active":
+            assert change.due_at is not None
+            if change.due_at <= self._services.clock.now():
+                self.wake()
+            else:
+                self._timers.note(change.due_at)
+
+    async def stop(self, grace: timedelta) -> None:
+        """Lock nothing more, give running attempts `grace` to end, then drop and release the rest."""
+        self._stopping = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                while self._occupied > 0:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            _log.warning("stop_grace_over", running=self._occupied)
+        for run in list(self._runs.values()):
+            run.drop("stopping")
+
+    async def drop(self, execution_id: ExecutionId, reason: DropReason) -> None:
+        """Drop the run of an execution, if there is one here, and wait until it is gone."""
+        run = self._runs.get(execution_id)
+        if run is not None and run.task is not None:
+            run.drop(reason)
+            await asyncio.wait([run.task])
+
+    def try_reserve(self, function: FunctionPlan) -> bool:
+        """Take a slot for a child, unless something else is due, or no slot is free."""
+        if self._stopping or self._has_backlog or self._occupied >= self._max_running:
+            return False
+        if not self._services.plan.offers(function):
+            return False
+        self._occupied += 1
+        return True
+
+    def start_reserved(self, held: Held, created: Ticket) -> None:
+        """Start a child in the slot that was reserved for it, once its creation is durable."""
+        self._start(held, created)
+
+    def rest(self, run: Run) -> None:
+        """Free the slot of a workflow that waits; of too many in memory, drop the one that has waited longest."""
+        component = run.function.component
+        resting = self._resting.setdefault(component.name, {})
+        resting[run.execution_id] = run
+        if len(resting) > component.max_hot:
+            next(iter(resting.values())).drop("evicted")
+        self._give_back()
+
+    def resume(self, run: Run) -> None:
+        """Occupy a slot again."""
+        self._resting[run.function.component.name].pop(run.execution_id, None)
+        self._occupied += 1
+
+    def _give_back(self) -> None:
+        self._occupied -= 1
+        self._changed.set()
+        if self._has_backlog:
+            self._wake.set()
+
+    def note_timer(self, due_at: Instant) -> None:
+        """Wake the timers for a delay."""
+        self._timers.note(due_at)
+
+    def run_ahead(self, response: NewResponse, ticket: Ticket) -> Run | None:
+        """Let a blocked parent go on before the commit, if all it waits for is this one answer."""
+        parent = self._runs.get(response.execution_id)
+        if not isinstance(parent, WorkflowRun) or not parent.is_blocked or not response.join_set.startswith("o:"):
+            return None
+        parent.deliver(response_ahead(response), ahead_of=ticket)
+        return parent
+
+    async def _lock(self, limit: int) -> int:
+        services = self._services
+        self._has_backlog = False
+        request = LockRequest(
+            executor_id=services.executor_id,
+            at=services.clock.now(),
+            limit=limit,
+            generation=services.plan.generation,
+            runnable=services.plan.runnable(services.executor_id),
+            new_run=services.ids.run,
+        )
+        try:
+            held = await services.store.lock(request)
+        except ObeliskError as error:
+            _log.error("lock_failed", code=error.code, detail=str(error))
+            self._timers.note(after(services.clock.now(), _RELEASE_BACKOFF))
+            return 0
+        self._has_backlog |= len(held) == limit
+        for one in held:
+            self._occupied += 1
+            self._start(one)
+        return len(held)
+
+    def _start(self, held: Held, created: Ticket | None = None) -> None:
+        assert self._tasks is not None
+        function = self._services.plan.functions[held.created.ffqn]
+        kind = WorkflowRun if function.component.kind == "workflow" else ActivityRun
+        run = kind(self._services, self, held, function)
+        self._runs[held.execution_id] = run
+        run.task = self._tasks.create_task(self._carry_out(run, created), name=held.execution_id)
+
+    async def _carry_out(self, run: Run, created: Ticket | None) -> None:
+        """Own a run from its lock to its end. This is the edge at which a failure of ours is told and survived."""
+        try:
+            if created is not None:
+                await created.durable()
+            await run.run()
+        except asyncio.CancelledError:
+            if run.drop_reason is None:
+                raise
+            await self._release(run, run.drop_reason, timedelta())
+        except VersionConflictError:
+            await self._release(run, "conflict", timedelta())
+        except ObeliskError as error:
+            _log.warning("run_given_up", execution_id=run.execution_id, code=error.code, detail=str(error))
+            await self._release(run, error.code, _RELEASE_BACKOFF)
+        except Exception:  # noqa: BLE001 - the edge
+            _log.exception("run_crashed", execution_id=run.execution_id)
+            await self._release(run, "internal_error", _RELEASE_BACKOFF)
+        finally:
+            if self._runs.get(run.execution_id) is run:
+                del self._runs[run.execution_id]
+            self._give_back()
+
+    async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
+        """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""
+        self._runs.pop(run.execution_id, None)
+        while True:
+            now = self._services.clock.now()
+            try:
+                await self._services.store.release(Release(run.execution_id, run.run_id, reason, now, after(now, wait)))
+            except ObeliskError as error:
+                _log.warning("release_failed", execution_id=run.execution_id, code=error.code)
+                if self._stopping:
+                    return
+                await asyncio.sleep(_RELEASE_BACKOFF.total_seconds())
+            else:
+                return

@@ -1,0 +1,73 @@
+"""What a run's guest prints and logs, kept until the run's next append takes it."""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from obelisk_daemon.clock import Clock
+from obelisk_daemon.storage.port import LogLine
+
+Level = Literal["trace", "debug", "info", "warn", "error", "stdout", "stderr"]
+_LONGEST_LINE: Final = 16 * 1024
+
+
+class LogBuffer:
+    """Lines of one run, up to `limit` bytes in all; what is beyond is dropped, and a last line says so.
+
+    `is_muted` is asked at every line: a replay must not store what was stored before. `forward` sees each line too.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        limit: int,
+        *,
+        is_muted: Callable[[], bool] = lambda: False,
+        forward: Callable[[Level, str], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._left = limit
+        self._limit = limit
+        self._is_muted = is_muted
+        self._forward = forward
+        self._lines: list[LogLine] = []
+        self._partial: dict[Literal["stdout", "stderr"], bytes] = {}
+
+    def line(self, level: Level, message: str) -> None:
+        """Keep one line."""
+        if self._is_muted() or self._left <= 0:
+            return
+        self._left -= len(message) + 1
+        if self._left <= 0:
+            level, message = "warn", f"the limit of {self._limit} bytes of logs is reached: the rest is dropped"
+        self._lines.append(LogLine(self._clock.now(), level, message[:_LONGEST_LINE]))
+        if self._forward is not None:
+            self._forward(level, message[:_LONGEST_LINE])
+
+    def output(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """Keep what the guest writes to a stream, line by line."""
+        *whole, rest = (self._partial.get(stream, b"") + data).split(b"\n")
+        for text in whole:
+            self.line(stream, text.decode(errors="replace"))
+        while len(rest) >= _LONGEST_LINE:
+            self.line(stream, rest[:_LONGEST_LINE].decode(errors="replace"))
+            rest = rest[_LONGEST_LINE:]
+        self._partial[stream] = rest
+
+    def tail(self, stream: Literal["stdout", "stderr"], lines: int) -> str:
+        """Give the last lines of a stream that nobody has taken yet."""
+        written = [line.message for line in self._lines if line.level == stream]
+        return "\n".join([*written, *self._rest(stream)][-lines:])
+
+    def take(self, *, flush: bool = False) -> tuple[LogLine, ...]:
+        """Hand over what there is; with `flush` also lines without their end."""
+        if flush:
+            for stream in tuple(self._partial):
+                for rest in self._rest(stream):
+                    self.line(stream, rest)
+            self._partial.clear()
+        taken, self._lines = tuple(self._lines), []
+        return taken
+
+    def _rest(self, stream: Literal["stdout", "stderr"]) -> list[str]:
+        rest = self._partial.get(stream)
+        return [rest.decode(errors="replace")] if rest else []

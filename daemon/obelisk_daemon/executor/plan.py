@@ -1,0 +1,103 @@
+"""What an executor needs to run a function, put together once per generation."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from obelisk_daemon.execution.events import GuestTerms, Locked, RetryPolicy
+from obelisk_daemon.execution.wit_types import FunctionType, ResultType
+from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.ids import ExecutorId, RunId
+from obelisk_daemon.storage.port import Runnable
+from obelisk_daemon.wasm.guest import GuestLimits
+from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.wasi.context import HttpLimits
+from obelisk_daemon.wasm.wasi.egress import EgressPolicy
+
+
+class ComponentPlan(msgspec.Struct, frozen=True):
+    """A component ready to run, and what the manifest allows its guests."""
+
+    name: str
+    kind: Literal["activity", "workflow"]
+    digest: str
+    linked: LinkedComponent
+    env: Mapping[str, str]
+    limits: GuestLimits
+    log_bytes: int
+    forward_stdio: bool
+    egress: EgressPolicy
+    http_limits: HttpLimits
+    on_block: Literal["hot", "unload"] = "hot"
+    max_hot: int = 0
+    on_nondeterminism: Literal["pause", "fail"] = "pause"
+
+
+class FunctionPlan(msgspec.Struct, frozen=True):
+    """A function ready to run, with the settings of its next attempt. `labels` are required of the executor."""
+
+    ffqn: Ffqn
+    component: ComponentPlan
+    type: FunctionType
+    timeout_us: int
+    retry: RetryPolicy
+    labels: frozenset[str]
+
+    @property
+    def terms(self) -> GuestTerms | None:
+        """What a workflow's replay must find again."""
+        component = self.component
+        if component.kind == "activity":
+            return None
+        return GuestTerms(dict(component.env), component.limits.memory, component.limits.fuel or 0)
+
+    def wrap(self, value: object) -> dict[str, object]:
+        """Give the returned value as `{"ok": v}` or `{"err": v}`, also for a function without a `result` type."""
+        if isinstance(self.type.result, ResultType):
+            assert isinstance(value, dict)
+            return value
+        return {"ok": value}
+
+
+class ExecutorPlan:
+    """The functions of one generation that this executor may run, and all that workflows may call."""
+
+    def __init__(self, generation: int, functions: Mapping[str, FunctionPlan], labels: frozenset[str]) -> None:
+        self.generation = generation
+        self.functions = functions
+        self._labels = labels
+
+    def offers(self, function: FunctionPlan) -> bool:
+        """Tell if this executor has all labels that the function requires."""
+        return function.labels <= self._labels
+
+    def runnable(self, executor_id: ExecutorId) -> list[Runnable]:
+        """Give what this executor may lock."""
+        return [
+            Runnable(name, function.component.digest, self.locking(executor_id, function))
+            for name, function in self.functions.items()
+            if self.offers(function)
+        ]
+
+    def locking(self, executor_id: ExecutorId, function: FunctionPlan) -> "_Locking":
+        """Give the maker of `locked` events for a function."""
+        return _Locking(executor_id, self.generation, function)
+
+
+class _Locking(msgspec.Struct, frozen=True):
+    executor_id: ExecutorId
+    generation: int
+    function: FunctionPlan
+
+    def __call__(self, run_id: RunId, attempt: int) -> Locked:
+        function = self.function
+        return Locked(
+            executor_id=self.executor_id,
+            run_id=run_id,
+            attempt=attempt,
+            digest=function.component.digest,
+            generation=self.generation,
+            timeout_us=function.timeout_us,
+            retry=function.retry,
+        )

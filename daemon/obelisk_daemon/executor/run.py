@@ -1,0 +1,181 @@
+"""What runs of activities and of workflows have in common."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from obelisk_daemon.clock import Clock, Instant
+from obelisk_daemon.execution.attempt import Concluding, End, Trap
+from obelisk_daemon.execution.events import ChildFinished, Entry, Event, Finished, HistoryEvent, HistoryItem, Response
+from obelisk_daemon.execution.outcome import FailureKind
+from obelisk_daemon.execution.state import State, apply
+from obelisk_daemon.executor.logs import Level
+from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
+from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
+from obelisk_daemon.storage.port import Append, Held, LogLine, NewResponse, Store, Ticket
+from obelisk_daemon.wasm.guest import Trapped
+from obelisk_daemon.wasm.wasi.client import HttpClient
+from obelisk_daemon.wasm.wasi.context import HttpTrace, WasiClock
+
+DropReason: TypeAlias = Literal["stopping", "cancelled", "conflict", "evicted", "overrun"]
+
+_TRAP_KINDS: dict[str, FailureKind] = {
+    "out_of_fuel": "out_of_fuel",
+    "memory": "out_of_memory",
+    "host_calls": "limit_exceeded",
+    "value_size": "limit_exceeded",
+    "resources": "limit_exceeded",
+}
+
+
+class Services(msgspec.Struct):
+    """What every run of one executor works with."""
+
+    executor_id: ExecutorId
+    store: Store
+    clock: Clock
+    ids: IdSource
+    random: Callable[[int], bytes]
+    wasi_clock: WasiClock
+    http: HttpClient
+    plan: ExecutorPlan
+    forward: Callable[[ExecutionId, Level, str], None]
+
+
+class Neighbours(Protocol):
+    """The other runs of the same executor, as a run sees them."""
+
+    def try_reserve(self, function: FunctionPlan) -> bool:
+        """Take a slot for a child, if the locking rule would choose just that child now."""
+        ...
+
+    def start_reserved(self, held: Held, created: Ticket) -> None:
+        """Start a child whose slot was reserved, once the commit that makes and locks it is durable."""
+        ...
+
+    def rest(self, run: "Run") -> None:
+        """Free the slot of a workflow that waits, and keep it in memory as long as there is room."""
+        ...
+
+    def resume(self, run: "Run") -> None:
+        """Occupy a slot again; a workflow that goes on needn't wait for one."""
+        ...
+
+    def note_timer(self, due_at: Instant) -> None:
+        """Wake the timers for a delay that is being written."""
+        ...
+
+    def run_ahead(self, response: NewResponse, ticket: Ticket) -> "Run | None":
+        """Let the parent's guest go on before the commit of `ticket`, where DESIGN.md section 4 allows it."""
+        ...
+
+
+class Run:
+    """One run under one lock, executed by one task. The executor makes it, starts it and drops it."""
+
+    def __init__(self, services: Services, neighbours: Neighbours, held: Held, function: FunctionPlan) -> None:
+        self.services = services
+        self.neighbours = neighbours
+        self.held = held
+        self.function = function
+        self.execution_id = held.execution_id
+        self.run_id = held.run_id
+        self.state = held.state
+        self.task: asyncio.Task[None] | None = None
+        self.drop_reason: DropReason | None = None
+
+    async def run(self) -> None:
+        """Run to an end that is durable, or until dropped.
+
+        Raises:
+            VersionConflictError: somebody else changed the execution.
+            StorageUnavailableError: the end could not be written.
+            HostExhaustedError: this machine has no room for the guest now.
+        """
+        raise NotImplementedError
+
+    def drop(self, reason: DropReason) -> None:
+        """End the guest at once; whoever dropped the run says what becomes of its execution."""
+        if self.drop_reason is None and self.task is not None:
+            self.drop_reason = reason
+            self.task.cancel()
+
+    def concluding(self) -> Concluding:
+        """Describe this attempt for the rules."""
+        now = max(self.services.clock.now(), self.state.changed_at)
+        return Concluding(self.execution_id, self.held.locked, now, self.services.ids.failure)
+
+    def entries(self, items: list[tuple[Instant, Event]]) -> tuple[Entry, ...]:
+        """Place events at the end of the log and move `state` on."""
+        made = []
+        for at, event in items:
+            entry = Entry(self.state.version, max(at, self.state.changed_at), event)
+            self.state = apply(self.state, entry)
+            made.append(entry)
+        return tuple(made)
+
+    async def end(
+        self,
+        end: End,
+        logs: tuple[LogLine, ...],
+        *,
+        before: tuple[Entry, ...] = (),
+        after: Ticket | None = None,
+    ) -> None:
+        """Append the end of this run, let a waiting parent run ahead, and wait until it is durable."""
+        entries = before + self.entries([(self.services.clock.now(), end.event)])
+        response = self._response(end.event, self.state)
+        append = Append(
+            execution_id=self.execution_id,
+            run_id=self.run_id,
+            entries=entries,
+            state=self.state,
+            response=response,
+            logs=logs,
+            failures=() if end.failure is None else (end.failure,),
+        )
+        ticket = self.services.store.append(append, after=after, linger=response is not None)
+        parent = None if response is None else self.neighbours.run_ahead(response, ticket)
+        try:
+            await ticket.durable()
+        except Exception:
+            if parent is not None:
+                parent.drop("conflict")
+            raise
+
+    def _response(self, event: Event, state: State) -> NewResponse | None:
+        parent = self.held.created.parent
+        if parent is None or not isinstance(event, Finished):
+            return None
+        parent_id, join_set = parent
+        return NewResponse(parent_id, join_set, state.changed_at, ChildFinished(self.execution_id, event.outcome))
+
+
+def response_ahead(new: NewResponse) -> Response:
+    """Give a response that isn't durable yet, in the form the journal takes; its place in the order comes later."""
+    return Response(0, new.created_at, new.join_set, new.item)
+
+
+def trap_of(trapped: Trapped, stderr: str, trace: list[HttpTrace]) -> Trap:
+    """Describe a guest's trap with all that is known of the attempt."""
+    parts = ["\n".join(trapped.backtrace)]
+    if stderr:
+        parts.append(f"stderr ends with:\n{stderr}")
+    if trace:
+        parts.append("HTTP:\n" + "\n".join(describe(request) for request in trace))
+    kind: FailureKind = _TRAP_KINDS.get(trapped.kind, "trap")
+    return Trap(kind, trapped.message, "\n\n".join(part for part in parts if part))
+
+
+def describe(request: HttpTrace) -> str:
+    """Write one request of an attempt as a line."""
+    came = request.error if request.status is None else str(request.status)
+    reason = f" ({request.reason})" if request.reason else ""
+    return f"{request.method} {request.url} -> {came}{reason}"
+
+
+def history(items: list[tuple[Instant, HistoryItem]]) -> list[tuple[Instant, Event]]:
+    """Wrap what a workflow asked as events of its log."""
+    return [(at, HistoryEvent(item)) for at, item in items]

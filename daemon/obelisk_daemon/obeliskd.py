@@ -1,0 +1,120 @@
+"""The command line of the daemon: `obeliskd` runs it, `obeliskd check` looks at a manifest."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from obelisk_config import FormError, Listen, ManifestError, Surroundings, parse_listen, render
+from obelisk_daemon import __version__
+from obelisk_daemon.errors import OperatorError
+
+_DEFAULT: Final = Path("obelisk.toml")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Manifest = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest.", show_default=True)]
+StateDir = Annotated[str | None, typer.Option(help="Where the database and the cache are; wins over the manifest.")]
+ListenAt = Annotated[
+    list[str] | None, typer.Option("--listen", help="unix:PATH or HOST:PORT on the loopback; wins over the manifest.")
+]
+Dev = Annotated[
+    bool, typer.Option("--dev", help="Allow components without a digest, and take their files as they are.")
+]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"obeliskd {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    manifest: Manifest = _DEFAULT,
+    state_dir: StateDir = None,
+    listen: ListenAt = None,
+    dev: Dev = False,
+    _version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """Run the daemon in the foreground until SIGTERM or SIGINT.
+
+    It exits with 0 after a clean stop, 64 for a wrong command line, 70 for a bug, 74 when the database failed so that
+    only a restart can tell what it holds, and 78 when the manifest, the state directory or an address can't be used.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from obelisk_daemon.daemon_log import configure
+    from obelisk_daemon.supervisor import Options, run_daemon, settings_of
+
+    options = Options(manifest, _surroundings(state_dir, listen), dev)
+    try:
+        source = _read(manifest)
+        configure(settings_of(options, source).log)
+        code = asyncio.run(run_daemon(options, source))
+    except (ManifestError, OperatorError) as error:
+        raise _refused(error) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(help="The manifest.")] = _DEFAULT,
+    state_dir: StateDir = None,
+    dev: Dev = False,
+) -> None:
+    """Check a manifest and every component it names; exit with 0, or with 78 and all that is wrong."""
+    from obelisk_daemon.supervisor import Options, check_manifest, settings_of
+
+    options = Options(manifest, _surroundings(state_dir, None), dev)
+    try:
+        source = _read(manifest)
+        cache = Path(settings_of(options, source).state_dir) / "cache"
+        with tempfile.TemporaryDirectory(prefix="obeliskd-check-") as scratch:
+            cache_dir = cache if os.access(cache, os.W_OK) else Path(scratch)
+            candidate = asyncio.run(check_manifest(options, source, cache_dir))
+    except (ManifestError, OperatorError) as error:
+        raise _refused(error) from None
+    if candidate.warnings:
+        typer.echo(render(candidate.warnings), err=True)
+    typer.echo(f"{manifest}: {len(candidate.components)} components, no errors")
+
+
+def _surroundings(state_dir: str | None, listen: list[str] | None) -> Surroundings:
+    try:
+        addresses: tuple[Listen, ...] = tuple(parse_listen(text) for text in listen or ())
+    except FormError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from None
+    return Surroundings(os.environ, state_dir, addresses)
+
+
+def _read(manifest: Path) -> bytes:
+    try:
+        return manifest.read_bytes()
+    except OSError as error:
+        message = f"the manifest {manifest} can't be read: {error.strerror}; name it with --manifest"
+        raise OperatorError("manifest_unreadable", message) from None
+
+
+def _refused(error: ManifestError | OperatorError) -> typer.Exit:
+    text = render(error.diagnostics) if isinstance(error, ManifestError) else f"obeliskd: {error}"
+    typer.echo(text, err=True)
+    return typer.Exit(os.EX_CONFIG)
+
+
+def main() -> None:
+    """Run the command; click's exit code for wrong usage becomes that of sysexits."""
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:
+        from click import ClickException
+
+        if not isinstance(error, ClickException):
+            raise
+        error.show()
+        code = os.EX_USAGE
+    sys.exit(code)

@@ -1,0 +1,51 @@
+"""A loaded component: its identity, what it exports and what it imports."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+from wasmtime import component as wc
+
+from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.wasm import abi
+from obelisk_daemon.wasm.engine import EngineKind, Engines
+from obelisk_daemon.wasm.introspect import Interface, Introspection
+
+
+class Import(msgspec.Struct, frozen=True):
+    """A function that a component wants from outside."""
+
+    interface: str
+    function: str
+    type: FunctionType
+
+    def __str__(self) -> str:
+        return f"{self.interface}.{self.function}"
+
+
+class Component:
+    """Compiled code, loaded for one kind of engine. It holds no state: any number of guests run on it.
+
+    Raises:
+        ComponentError: `unsupported_import`, `unsupported_type` or `guest_resource`, naming the function.
+    """
+
+    def __init__(self, engines: Engines, kind: EngineKind, digest: str, handle: wc.Component) -> None:
+        self.engines = engines
+        self.kind = kind
+        self.digest = digest
+        """`sha256:<64 hex>` of the source."""
+        self._handle = handle
+        found = Introspection(engines.engine(kind), handle)
+        self.exports: Mapping[Ffqn, FunctionType] = MappingProxyType(found.exports)
+        """The functions of its exported interfaces. What language toolchains add for themselves is left out."""
+        self.interfaces: tuple[Interface, ...] = tuple(found.imports)
+        self.imports: tuple[Import, ...] = tuple(
+            Import(i.name, name, function) for i in found.imports for name, function in i.functions
+        )
+
+    @property
+    def address(self) -> int:
+        """The address of wasmtime's component, valid as long as this object is alive."""
+        return abi.address_of(self._handle)

@@ -1,0 +1,155 @@
+"""What a loaded component exports and imports, as WIT types: the only reader of wasmtime-py's type objects."""
+
+from typing import Any, Final
+
+import wasmtime
+from wasmtime import component as wc
+from wasmtime.component import _types as wt
+
+from obelisk_daemon.errors import ComponentError
+from obelisk_daemon.execution.wit_types import (
+    EnumType,
+    FlagsType,
+    FunctionType,
+    ListType,
+    OptionType,
+    Primitive,
+    PrimitiveName,
+    RecordType,
+    ResourceType,
+    ResultType,
+    TupleType,
+    VariantType,
+    WitType,
+)
+from obelisk_daemon.ffqn import Ffqn
+
+_PRIMITIVES: Final[dict[type, PrimitiveName]] = {
+    wt.Bool: "bool",
+    wt.S8: "s8",
+    wt.U8: "u8",
+    wt.S16: "s16",
+    wt.U16: "u16",
+    wt.S32: "s32",
+    wt.U32: "u32",
+    wt.S64: "s64",
+    wt.U64: "u64",
+    wt.F32: "f32",
+    wt.F64: "f64",
+    wt.Char: "char",
+    wt.String: "string",
+}
+
+
+class Interface:
+    """An imported interface: its functions, and the name of each resource in it as the types name it."""
+
+    __slots__ = ("functions", "name", "resources")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.functions: list[tuple[str, FunctionType]] = []
+        self.resources: list[tuple[str, str]] = []
+
+
+class Introspection:
+    """Reads one component. A resource is named `<interface>.<name>` after the first interface that has it.
+
+    Aliases (`headers`, `trailers` and `fields`, or a `pollable` used by another interface) so get one name.
+    """
+
+    def __init__(self, engine: wasmtime.Engine, handle: wc.Component) -> None:
+        self._engine = engine
+        self._resources: list[tuple[Any, str]] = []
+        self._place = ""
+        component = handle.type
+        self.imports = [self._import(name, e.ty) for name, e in component.imports(engine).items()]
+        self.exports: dict[Ffqn, FunctionType] = {}
+        for name, extern in component.exports(engine).items():
+            item = extern.ty
+            # componentize-py exports one more instance, `exports`, and QuickJS a function, `init`: not the author's.
+            if isinstance(item, wt.ComponentInstanceType) and ":" in name and "/" in name:
+                self._export(name, item)
+
+    def _import(self, name: str, item: Any) -> Interface:
+        interface = Interface(name)
+        if isinstance(item, wt.ValType):
+            return interface
+        if not isinstance(item, wt.ComponentInstanceType):
+            raise ComponentError(
+                "unsupported_import",
+                f"the component imports {name!r}, which is not an interface: import functions by interfaces only",
+            )
+        items = [(n, e.ty) for n, e in item.exports(self._engine).items()]
+        for n, t in items:
+            if isinstance(t, wc.ResourceType):
+                interface.resources.append((n, self._resource_name(t) or self._add_resource(name, n, t)))
+        for n, t in items:
+            if isinstance(t, wt.FuncType):
+                interface.functions.append((n, self._function(f"{name}.{n}", t)))
+        return interface
+
+    def _add_resource(self, interface: str, name: str, resource: Any) -> str:
+        full = f"{interface}.{name}"
+        self._resources.append((resource, full))
+        return full
+
+    def _resource_name(self, resource: Any) -> str | None:
+        return next((name for known, name in self._resources if known == resource), None)
+
+    def _export(self, interface: str, instance: Any) -> None:
+        for name, extern in instance.exports(self._engine).items():
+            item = extern.ty
+            if isinstance(item, wt.FuncType):
+                function = Ffqn(interface, name)
+                self.exports[function] = self._function(str(function), item)
+
+    def _function(self, place: str, function: Any) -> FunctionType:
+        self._place = place
+        result = function.result
+        return FunctionType(
+            tuple((name, self._type(t)) for name, t in function.params),
+            None if result is None else self._type(result),
+        )
+
+    def _type(self, t: Any) -> WitType:
+        name = _PRIMITIVES.get(type(t))
+        if name is not None:
+            return Primitive(name)
+        match t:
+            case wt.ListType():
+                return ListType(self._type(t.element))
+            case wt.TupleType():
+                return TupleType(tuple(self._type(e) for e in t.elements))
+            case wt.RecordType():
+                return RecordType(tuple((n, self._type(f)) for n, f in t.fields))
+            case wt.VariantType():
+                return VariantType(tuple((n, self._maybe(c)) for n, c in t.cases))
+            case wt.EnumType():
+                return EnumType(tuple(t.names))
+            case wt.FlagsType():
+                return FlagsType(tuple(t.names))
+            case wt.OptionType():
+                return OptionType(self._type(t.payload))
+            case wt.ResultType():
+                return ResultType(self._maybe(t.ok), self._maybe(t.err))
+            case wt.OwnType() | wt.BorrowType():
+                return self._handle(t.ty, owned=isinstance(t, wt.OwnType))
+        raise ComponentError(
+            "unsupported_type",
+            f"{self._place} uses {type(t).__name__}, which this daemon doesn't support: "
+            "streams, futures and error contexts can't cross",
+        )
+
+    def _maybe(self, t: Any) -> WitType | None:
+        return None if t is None else self._type(t)
+
+    def _handle(self, resource: Any, *, owned: bool) -> ResourceType:
+        name = self._resource_name(resource)
+        if name is None:
+            raise ComponentError(
+                "guest_resource",
+                f"{self._place} uses a resource that the component defines itself: only resources of the host can "
+                "cross, so export plain values instead",
+            )
+        return ResourceType(name, owned)
