@@ -29,8 +29,12 @@ from obelisk_daemon.execution.wit_json import to_json
 from obelisk_daemon.ids import ExecutionId, FailureId, parse_execution_id, parse_submitted_id
 from obelisk_daemon.storage.port import ListFilter, Summary
 
-_SAME: Final = {200: ResponseSpec(ExecutionDocument, description="The same call is there already")}
-_NOT_YET: Final = {202: ResponseSpec(UnfinishedDocument, description="Not finished within `wait`")}
+_SAME: Final = {
+    200: ResponseSpec(ExecutionDocument, description="The same call is there already", generate_examples=False)
+}
+_NOT_YET: Final = {
+    202: ResponseSpec(UnfinishedDocument, description="Not finished within `wait`", generate_examples=False)
+}
 
 
 @put(

@@ -28,7 +28,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 PROBLEMS: Final = {
-    status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=HTTPStatus(status).phrase)
+    status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=HTTPStatus(status).phrase, generate_examples=False)
     for status in (400, 403, 404, 409, 413, 422, 500, 503, 507)
 }
 """What OpenAPI says of every route's refusals."""

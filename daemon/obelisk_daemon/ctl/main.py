@@ -10,6 +10,7 @@ import typer
 from obelisk_daemon.ctl import catalog, executions, status, submitting
 from obelisk_daemon.ctl.failure import FAILED, OK, USAGE, CtlError
 from obelisk_daemon.ctl.output import Output
+from obelisk_daemon.ctl.parsing import Group
 from obelisk_daemon.ctl.session import JsonOption, Shared, TimeoutOption, UrlOption
 
 PROGRAM = "obelisk-ctl"
@@ -19,6 +20,7 @@ def make_app() -> typer.Typer:
     """Put the commands together."""
     app = typer.Typer(
         name=PROGRAM,
+        cls=Group,
         help="Operate obeliskd, the durable workflow engine.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

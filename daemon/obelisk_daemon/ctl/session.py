@@ -13,6 +13,7 @@ from obelisk_daemon.ctl.address import find_address
 from obelisk_daemon.ctl.durations import parse_seconds
 from obelisk_daemon.ctl.failure import BAD_DATA, FAILED, OK, CtlError
 from obelisk_daemon.ctl.output import Output
+from obelisk_daemon.ctl.parsing import Command
 from obelisk_daemon.errors import CallerError
 
 if TYPE_CHECKING:  # the client is only imported when a request is made
@@ -75,7 +76,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int]], Calla
         parameters = list(inspect.signature(function).parameters.values())[1:]
         run.__signature__ = inspect.Signature([*parameters, *_SHARED])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *_SHARED]}
-        app.command(name)(run)
+        app.command(name, cls=Command)(run)
         return function
 
     return register

@@ -77,7 +77,7 @@ def _egress(spec: ComponentSpec) -> EgressPolicy:
         )
         for host in spec.allowed_hosts
     ]
-    return EgressPolicy(tuple(allowed), spec.allow_private)
+    return EgressPolicy(tuple(allowed))
 
 
 def _http_limits(spec: ComponentSpec) -> HttpLimits:

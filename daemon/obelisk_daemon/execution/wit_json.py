@@ -37,7 +37,7 @@ _RANGES: Final = {
 _EXACT: Final = 1 << 53
 """Below it every whole number is a float of its own: above, a float may have been another number before."""
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_F32: Final = struct.Struct("f")
+_F32: Final = struct.Struct("<f")  # in the standard size, it refuses what is too large
 _SHOWN: Final = 60
 
 

@@ -77,11 +77,11 @@ class Executor:
 
     def on_change(self, change: Change) -> None:
         """Follow what was committed: deliver responses to workflows in memory, notice what became due."""
-        run = self._runs.get(change.execution_id)
         if isinstance(change, ResponseChange):
+            run = self._runs.get(change.execution_id)
             if isinstance(run, WorkflowRun):
                 run.deliver(change.response)
-        elif run is None and change.status == "pending_at" and change.lifecycle == "active":
+        elif change.status == "pending_at" and change.lifecycle == "active" and not change.is_held:
             assert change.due_at is not None
             if change.due_at <= self._services.clock.now():
                 self.wake()

@@ -110,12 +110,13 @@ class ResponseChange(msgspec.Struct, frozen=True):
 
 
 class StateChange(msgspec.Struct, frozen=True):
-    """The log of an execution grew; this is its state after that."""
+    """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory."""
 
     execution_id: ExecutionId
     status: Status
     lifecycle: Lifecycle
     due_at: Instant | None
+    is_held: bool
 
 
 Change: TypeAlias = ResponseChange | StateChange

@@ -11,7 +11,7 @@ import mmap
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -98,6 +98,13 @@ class ArtifactCache:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Remove the artifacts of all source digests but these. One that is loaded stays usable, as its file is mapped."""
+        names = {digest.removeprefix("sha256:") for digest in keep}
+        for path in self._directory.glob("*-*.*"):
+            if path.suffix in {".cwasm", ".hash"} and path.name.partition("-")[0] not in names:
+                path.unlink(missing_ok=True)
 
     def _hash(self, digest: str, config: str, content: "mmap.mmap | bytes") -> bytes:
         code = hashlib.blake2b(f"{digest}\n{config}\n".encode(), key=self._key, digest_size=32)

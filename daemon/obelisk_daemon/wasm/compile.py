@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -82,6 +83,10 @@ class Compiler:
                 handle = await self._load_or_compile(code, digest, kind)
                 component = self._loaded[key] = Component(self._engines, kind, digest, handle)
         return component
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Remove from the cache what isn't the compiled code of these source digests."""
+        self._cache.prune(keep)
 
     def _check_source(self, code: bytes) -> None:
         if code.startswith(_MODULE_MAGIC):

@@ -107,7 +107,7 @@ def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Ent
 
 def change_of(execution_id: ExecutionId, state: State) -> StateChange:
     """Give what is published of a state."""
-    return StateChange(execution_id, state.status, state.lifecycle, state.due_at)
+    return StateChange(execution_id, state.status, state.lifecycle, state.due_at, state.run_id is not None)
 
 
 def read_state(tx: Transaction, execution_id: ExecutionId) -> State:

@@ -113,7 +113,7 @@ def respond(tx: Transaction, new: NewResponse) -> None:
     tx.execute(SQL["insert_response"], (new.execution_id, seq, new.created_at, new.join_set, body))
     response = Response(seq, new.created_at, new.join_set, new.item)
     tx.changes.append(ResponseChange(new.execution_id, response))
-    tx.changes.append(StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"]))
+    tx.changes.append(StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"], row["run_id"] is not None))
 
 
 def lock(tx: Transaction, request: LockRequest) -> list[Held]:
@@ -194,7 +194,7 @@ def release(tx: Transaction, given_up: Release) -> None:
         add_event(tx, execution_id, state, Unlocked(given_up.reason, given_up.due_at), at)
         return
     tx.execute(SQL["release_run"], (at, execution_id))
-    tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, at))
+    tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, at, is_held=False))
 
 
 def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str) -> bool:

@@ -99,16 +99,18 @@ class RequestBody(OutputStream):
         self._waiting.clear()
         self._changed.wake()
 
+    def begin(self) -> None:
+        """Note that the request was handed over: from now on the guest waits for the server."""
+        self._sending = True
+
     async def whole_if_short(self) -> bytes | None:
-        """Begin to send: give the whole body if the guest finishes it within one chunk, else None.
+        """Give the whole body if the guest finishes it before more than a chunk is waiting, else None.
 
         Servers prefer a length to chunked transfer, and most bodies are finished before the first await of the sender.
 
         Raises:
             HttpFailure: the guest gave the body up.
         """
-        self._sending = True
-        self._changed.wake()
         while self._failure is None and not self._finished and self._held < CHUNK:
             await self._changed.wait()
         if self._failure is not None:

@@ -30,6 +30,7 @@ class Exchange(InputStream):
         self._request_body = body
         self._buffer = bytearray()
         self._over = False
+        self._began_ns = 0
         self._failure: HttpFailure | None = None
         self._task: asyncio.Task[None] | None = None
         self.changed = Notice()
@@ -39,8 +40,14 @@ class Exchange(InputStream):
 
     def start(self, client: HttpClient) -> None:
         """Begin; once."""
+        self._began_ns = monotonic_ns(self._wasi)
+        self._trace.error = "dropped"
+        self._trace.reason = "the guest dropped the request, or its attempt ended"
+        if self._request_body is not None:
+            self._request_body.begin()
         name = f"wasi http {self._request.method} {self._request.target.authority}"
         self._task = self._wasi.tasks.start(self._run(client), name)
+        self._task.add_done_callback(self._ended)
 
     def drop(self) -> None:
         """End it: the guest, or what is left of it, wants no more of it."""
@@ -64,22 +71,21 @@ class Exchange(InputStream):
             self._task.result()
 
     async def _run(self, client: HttpClient) -> None:
-        began = monotonic_ns(self._wasi)
-        self._trace.error = "dropped"
-        self._trace.reason = "the guest dropped the request, or its attempt ended"
         try:
             await self._exchange(client)
             self._trace.error = self._trace.reason = None
         except HttpFailure as failure:
             self._failure = failure
             self._trace.error, self._trace.reason = failure.name, failure.reason
-        finally:
-            self._over = True
-            self._trace.duration = timedelta(microseconds=(monotonic_ns(self._wasi) - began) // 1_000)
-            if self._request_body is not None:
-                self._trace.request_bytes = self._request_body.written
-                self._request_body.close()
-            self.changed.wake()
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        """Tell all that wait. Called for every end, also of a task that was cancelled before it began."""
+        self._over = True
+        self._trace.duration = timedelta(microseconds=(monotonic_ns(self._wasi) - self._began_ns) // 1_000)
+        if self._request_body is not None:
+            self._trace.request_bytes = self._request_body.written
+            self._request_body.close()
+        self.changed.wake()
 
     async def _exchange(self, client: HttpClient) -> None:
         if self._request_body is not None:

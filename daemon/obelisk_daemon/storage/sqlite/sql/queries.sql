@@ -31,7 +31,7 @@ UPDATE execution SET
         THEN CASE WHEN executor_id IS NULL THEN :at ELSE :hot_until END ELSE due_at END,
     status = CASE WHEN status = 'blocked' AND join_set = :join_set THEN 'pending_at' ELSE status END
 WHERE execution_id = :execution_id AND status <> 'finished'
-RETURNING response_count, status, lifecycle, due_at;
+RETURNING response_count, status, lifecycle, due_at, run_id;
 
 -- name: insert_response
 INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?);

@@ -1,0 +1,51 @@
+# Everything is made from a Python 3.11 to 3.13 and PyPI; the JavaScript examples join where Node.js and npm are there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test soak lint bench components lock wheel clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(INSTALLED): requirements.lock requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## Run the main job: a daemon, a workflow in Python, activities, HTTP, a clean stop
+	$(BIN)/python components/build.py fibo-activity http-python demo-python
+	$(BIN)/python components/demo.py
+
+test: $(INSTALLED) components ## Install what is needed and run all tests
+	$(BIN)/python -m pytest
+
+soak: $(INSTALLED) components ## Run the long versions of the tests that have one
+	OBELISK_SOAK=1 $(BIN)/python -m pytest
+
+components: $(INSTALLED) ## Build the example components (WebAssembly) that are out of date
+	$(BIN)/python components/build.py
+
+lint: $(INSTALLED) ## Run ruff, mypy and the check of the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) components ## Measure this machine: calls/s, replay, instantiation, start, loop lag
+	$(BIN)/python -m tests.bench
+
+wheel: $(INSTALLED) ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: ## Renew requirements.lock and requirements-dev.lock (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock \
+		--group dev --group guests --group servers -o requirements-dev.lock
+
+clean: ## Remove what was built, but not the environment
+	rm -rf dist components/build .obelisk

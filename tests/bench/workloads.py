@@ -1,0 +1,192 @@
+"""The workloads. Each gives rows of (name, value, unit)."""
+
+import asyncio
+import os
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.events import (
+    ChildFinished,
+    ChildRequest,
+    Created,
+    Entry,
+    HistoryEvent,
+    JoinNext,
+    JoinSetCreate,
+    JoinSetRequest,
+    Response,
+)
+from obelisk_daemon.execution.journal import Journal
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.ids import ExecutionId, child_id
+from obelisk_daemon.wasm.compile import Compiler
+from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.guest import GuestLimits
+from obelisk_daemon.wasm.guest import Returned as GuestReturned
+from obelisk_daemon.wasm.host import workflow
+from obelisk_daemon.wasm.host.context import GuestContext
+from obelisk_daemon.wasm.linker import LinkedComponent
+from tests import guests
+from tests.bench.daemon import manifest, running, scratch
+
+FIBOA = "testing:fibo/workflow.fiboa"
+FIBO = Ffqn("testing:fibo/fibo", "fibo")
+ROUNDS = 3
+
+
+class Row(NamedTuple):
+    """One measured number."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def floor() -> Iterator[Row]:
+    """Measure the disk: commits of one row at FULL, and fsyncs of a page."""
+    with scratch() as directory:
+        connection = sqlite3.connect(directory / "floor.db", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v BLOB)")
+        count = 2_000
+        seconds = _seconds(
+            lambda: [connection.execute("INSERT INTO t (v) VALUES (?)", (b"x" * 100,)) for _ in range(count)]
+        )
+        connection.close()
+        yield Row("raw SQLite commits at FULL", count / seconds, "1/s")
+        with (directory / "fsync").open("wb", buffering=0) as file:
+
+            def sync() -> None:
+                for _ in range(count):
+                    file.write(b"x" * 4096)
+                    os.fdatasync(file.fileno())
+
+            yield Row("raw fdatasync of 4 KiB", count / _seconds(sync), "1/s")
+
+
+def calls() -> Iterator[Row]:
+    """Measure a workflow that calls an activity 500 times, and 100 of them with 10 calls each, on a real daemon."""
+    with scratch() as directory, running(directory, manifest(["fibo-activity", "fibo-workflow"])) as (daemon, _):
+
+        def serial() -> None:
+            assert daemon.result(daemon.submit(FIBOA, [10, 500])) == {"ok": 55}
+
+        def parallel() -> None:
+            submitted = [daemon.submit(FIBOA, [10, 10]) for _ in range(100)]
+            assert all(daemon.result(one) == {"ok": 55} for one in submitted)
+
+        serial()
+        yield Row("sequential calls (fiboa 10 x 500)", 500 / _median(serial), "calls/s")
+        yield Row("100 workflows x 10 calls", 1_000 / _median(parallel), "calls/s")
+
+
+def replay() -> Iterator[Row]:
+    """Measure a replay of 18,000 events with the real guest, without the database."""
+    iterations = 6_000
+    linked, engines = _link("fibo-workflow")
+    log, responses = _recorded(iterations)
+
+    async def once() -> None:
+        journal = Journal(_ID, log, responses, lambda: Instant(0))
+        context = GuestContext(wasi=None, log=LogBuffer(_Zero(), 0), workflow=_Replaying(journal))  # type: ignore[arg-type]
+        ended = await linked.run(Ffqn("testing:fibo/workflow", "fiboa"), [10, iterations], context, _LIMITS)
+        assert ended == GuestReturned({"ok": 55})
+
+    yield Row("replay", 3 * iterations / _median(lambda: asyncio.run(once())), "events/s")
+    engines.close()
+
+
+def instantiation() -> Iterator[Row]:
+    """Measure a store made, an activity instantiated and called, and the store dropped."""
+    linked, engines = _link("fibo-activity")
+    count = 5_000
+
+    async def many() -> None:
+        for _ in range(count):
+            await linked.run(FIBO, [1], None, GuestLimits())
+
+    yield Row("instantiate, call and close", count / _median(lambda: asyncio.run(many())), "1/s")
+    engines.close()
+
+
+def start() -> Iterator[Row]:
+    """Measure the time to ready, with nothing compiled and with all compiled."""
+    for title, components in (
+        ("WAT", ["fibo-activity", "fibo-workflow"]),
+        ("Python", ["fibo-activity", "fibo-python"]),
+    ):
+        with scratch() as directory:
+            for state in ("cold", "warm"):
+                with running(directory, manifest(components)) as (_, seconds):
+                    yield Row(f"{state} start, {title} example", seconds, "s")
+
+
+WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
+    "floor": floor,
+    "calls": calls,
+    "replay": replay,
+    "instantiation": instantiation,
+    "start": start,
+}
+
+_ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
+_LIMITS = GuestLimits(fuel=1 << 60)
+
+
+class _Zero:
+    def now(self) -> Instant:
+        return Instant(0)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class _Replaying:
+    """A workflow's host that has every answer already."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def wait(self, join_set: str) -> object:
+        raise AssertionError(f"{join_set} has an answer")
+
+
+def _recorded(iterations: int) -> tuple[list[Entry], list[Response]]:
+    created = Created(ffqn=FIBOA, params=[10, iterations], component="c", digest="d", due_at=Instant(0))
+    log, responses = [Entry(0, Instant(0), created)], []
+    for number in range(1, iterations + 1):
+        join_set = f"o:{number}"
+        child = child_id(_ID, join_set, 1)
+        request = JoinSetRequest(join_set, ChildRequest(child, str(FIBO), [10]))
+        log += [
+            Entry(len(log) + i, Instant(0), HistoryEvent(item))
+            for i, item in enumerate((JoinSetCreate(join_set), request, JoinNext(join_set)))
+        ]
+        responses.append(Response(number, Instant(0), join_set, ChildFinished(child, Returned({"ok": 55}))))
+    return log, responses
+
+
+def _link(name: str) -> tuple[LinkedComponent, Engines]:
+    engines = Engines()
+    with scratch() as directory:
+        compiler = Compiler(engines, Path(directory) / "cache")
+        component = asyncio.run(compiler.load(guests.path(name).read_bytes(), guests.COMPONENTS[name].kind))
+    return LinkedComponent(component, lambda i, f, of: workflow.calling(f"{i}.{f}", of)), engines
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _median(work: Callable[[], object]) -> float:
+    return statistics.median(_seconds(work) for _ in range(ROUNDS))

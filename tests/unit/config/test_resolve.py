@@ -1,0 +1,194 @@
+"""From what the author wrote to the resolved manifest."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from obelisk_config import (
+    AllowedHost,
+    Backoff,
+    ComponentSpec,
+    Daemon,
+    Executor,
+    Limits,
+    Log,
+    Manifest,
+    ManifestError,
+    Surroundings,
+    TcpListen,
+    UnixListen,
+    draft,
+    load,
+    parse_listen,
+)
+
+FILE = Path("/etc/obelisk/obelisk.toml")
+FUNCTION = "example:http/client.get"
+
+
+def manifest(text: str, surroundings: Surroundings = Surroundings()) -> Manifest:  # noqa: B008
+    return load(text.encode(), FILE, surroundings)
+
+
+def one(text: str = "", kind: str = "activity", before: str = "") -> ComponentSpec:
+    return manifest(f"{before}\n[[{kind}]]\nname = 'one'\npath = 'one.wasm'\n{text}").components[0]
+
+
+def test_an_empty_manifest_has_the_defaults() -> None:
+    empty = manifest("")
+    assert empty.daemon == Daemon(
+        "/etc/obelisk/.obelisk",
+        (UnixListen("/etc/obelisk/.obelisk/api.sock"),),
+        Log("auto", "info"),
+        timedelta(seconds=10),
+    )
+    assert empty.executor == Executor((), 200, timedelta(seconds=15))
+    assert empty.components == ()
+
+
+def test_an_activity_has_the_defaults() -> None:
+    activity = one()
+    assert activity.settings.timeout == timedelta(seconds=30)
+    assert activity.settings.max_retries == 5
+    assert activity.settings.backoff == Backoff(timedelta(milliseconds=100), 2.0, timedelta(minutes=1), 0.1)
+    assert activity.settings.retry_on == ("error", "trap", "timeout")
+    assert activity.limits == Limits(
+        256 << 20, 100_000, 4 << 20, 1 << 20, fuel=None, http_requests=1000, http_bytes=64 << 20
+    )
+    assert (activity.path, activity.digest, activity.env) == ("/etc/obelisk/one.wasm", None, {})
+    assert (activity.allowed_hosts, activity.allow_private, activity.forward_stdio) == ((), False, False)
+    assert activity.on_upgrade == "latest"
+
+
+def test_a_workflow_has_the_defaults() -> None:
+    workflow = one(kind="workflow")
+    assert workflow.settings.timeout == timedelta(seconds=5)
+    assert workflow.settings.retry_on == ("timeout",)
+    assert workflow.limits == Limits(256 << 20, 100_000, 4 << 20, 1 << 20, fuel=50_000_000_000)
+    assert (workflow.on_upgrade, workflow.on_block, workflow.max_hot) == ("force", "hot", 1000)
+    assert workflow.on_nondeterminism == "pause"
+
+
+def test_a_function_overrides_its_component_which_overrides_the_defaults_of_its_kind() -> None:
+    spec = one(
+        f"timeout = '2s'\nlabels = ['gpu', 'eu']\n[activity.functions.'{FUNCTION}']\ntimeout = '1s'\nlabels = []\n",
+        before="[defaults.activity]\ntimeout = '3s'\nmax_retries = 9\n[defaults.workflow]\nmax_retries = 1",
+    )
+    assert spec.settings_for(FUNCTION).timeout == timedelta(seconds=1)
+    assert spec.settings_for(FUNCTION).max_retries == 9
+    assert spec.settings_for(FUNCTION).labels == ()
+    assert spec.settings_for("example:http/client.post") == spec.settings
+    assert spec.settings.timeout == timedelta(seconds=2)
+    assert spec.labels == ("eu", "gpu")
+
+
+def test_of_backoff_and_limits_only_the_keys_given_are_overridden() -> None:
+    spec = one(
+        f"backoff.initial = '2s'\nlimits.value = '1KiB'\n[activity.functions.'{FUNCTION}'.backoff]\njitter = 0\n",
+        before="[defaults.activity]\nbackoff = { max = '5m' }\nlimits = { memory = '1GiB' }",
+    )
+    assert spec.settings.backoff == Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=5), 0.1)
+    assert spec.settings_for(FUNCTION).backoff == Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=5), 0.0)
+    assert (spec.limits.memory, spec.limits.value, spec.limits.logs) == (1 << 30, 1 << 10, 1 << 20)
+
+
+def test_the_state_directory_is_that_of_the_command_line_else_of_the_manifest_else_of_systemd() -> None:
+    systemd = Surroundings({"STATE_DIRECTORY": "/var/lib/obelisk:/var/lib/other"})
+    both = Surroundings({"STATE_DIRECTORY": "/var/lib/obelisk"}, state_dir="/cli")
+    authored = "[daemon]\nstate_dir = 'state'"
+    assert manifest("", systemd).daemon.state_dir == "/var/lib/obelisk"
+    assert manifest(authored, systemd).daemon.state_dir == "/etc/obelisk/state"
+    assert manifest(authored, both).daemon.state_dir == "/cli"
+    assert manifest(authored, both).daemon.listen == (UnixListen("/cli/api.sock"),)
+
+
+def test_a_manifest_named_relatively_has_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = load(b"[[activity]]\nname = 'one'\npath = '../one.wasm'", Path("obelisk.toml"))
+    assert here.daemon.state_dir == str(tmp_path / ".obelisk")
+    assert here.components[0].path == f"{tmp_path}/../one.wasm"
+
+
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [
+        ("unix:/run/api.sock", UnixListen("/run/api.sock")),
+        ("unix:api.sock", UnixListen("/etc/obelisk/api.sock")),
+        ("127.0.0.1:5005", TcpListen("127.0.0.1", 5005)),
+        ("localhost:0", TcpListen("127.0.0.1", 0)),
+        ("[::1]:65535", TcpListen("::1", 65535)),
+        ("127.8.8.8:1", TcpListen("127.8.8.8", 1)),
+    ],
+)
+def test_listen_takes_unix_sockets_and_loopback(text: str, listen: object) -> None:
+    assert manifest(f"[daemon]\nlisten = ['{text}']").daemon.listen == (listen,)
+
+
+def test_the_command_line_listens_instead_of_the_manifest() -> None:
+    given = Surroundings(listen=(parse_listen("127.0.0.1:1"), parse_listen("[::1]:2")))
+    listen = manifest("[daemon]\nlisten = ['unix:a']", given).daemon.listen
+    assert [str(one) for one in listen] == ["127.0.0.1:1", "[::1]:2"]
+
+
+def test_paths_of_the_command_line_start_at_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon = manifest("", Surroundings(state_dir="state", listen=(parse_listen("unix:a.sock"),))).daemon
+    assert daemon.state_dir == str(tmp_path / "state")
+    assert daemon.listen == (UnixListen(str(tmp_path / "a.sock")),)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("https://API.example.com.", AllowedHost("https", "api.example.com", 443, None, False)),
+        ("HTTP://*.example.com", AllowedHost("http", "*.example.com", 80, None, False)),
+        ("https://*:8443", AllowedHost("https", "*", 8443, None, False)),
+        ("http://127.0.0.1:65535", AllowedHost("http", "127.0.0.1", 65535, None, False)),
+        ("http://[0:0::1]:80", AllowedHost("http", "::1", 80, None, False)),
+    ],
+)
+def test_an_allowed_host_has_one_form(text: str, host: AllowedHost) -> None:
+    assert one(f"allowed_hosts = ['{text}']").allowed_hosts == (host,)
+
+
+@pytest.mark.parametrize("text", ["https://", "https://.a", "https://a..b", "https://*.", "https://a b", "https://::1"])
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ManifestError, match="bad_host"):
+        one(f"allowed_hosts = ['{text}']")
+
+
+def test_private_addresses_are_allowed_by_the_entry_or_else_by_the_component() -> None:
+    hosts = "['http://a', { host = 'http://b', allow_private = false }, { host = 'http://c', methods = ['GET'] }]"
+    spec = one(f"allow_private = true\nallowed_hosts = {hosts}")
+    assert [host.allow_private for host in spec.allowed_hosts] == [True, False, True]
+    assert [host.methods for host in spec.allowed_hosts] == [None, None, ("GET",)]
+
+
+def test_every_resolved_part_reads_back_from_json() -> None:
+    text = f"env = {{ A = 'b' }}\nallowed_hosts = ['http://a']\n[activity.functions.'{FUNCTION}']\nmax_retries = 0\n"
+    for part in (one(text), one(kind="workflow"), manifest("").daemon, manifest("").executor):
+        assert msgspec.json.decode(msgspec.json.encode(part), type=type(part)) == part
+
+
+def test_a_draft_keeps_what_is_usable_and_says_that_something_is_missing() -> None:
+    text = b"[[activity]]\nname = 'a'\npath = 'a'\ntimeout = 1\n\n[[activity]]\nname = 'b'\n"
+    drafted = draft(text, FILE)
+    assert [one.name for one in drafted.manifest.components] == ["a"]
+    assert drafted.manifest.components[0].settings.timeout == timedelta(seconds=30)
+    assert [one.code for one in drafted.diagnostics] == ["bad_type", "missing_key"]
+    assert drafted.partial
+    assert not draft(b"[[activity]]\nname = 'a'\npath = 'a'\n", FILE).partial
+    assert draft(b"[[activities]]\nname = 'a'\npath = 'a'\n", FILE).partial
+
+
+def test_a_component_is_found_by_its_name_and_its_place_by_its_position() -> None:
+    found = manifest("[[workflow]]\nname = 'w'\npath = 'w'\n[[activity]]\nname = 'a'\npath = 'a'\n")
+    component = found.component("w")
+    assert component is not None
+    assert component.kind == "workflow"
+    assert found.component("x") is None
+    assert found.document.at((*found.positions["w"], "name")).line == 2
