@@ -108,7 +108,7 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         clock = SystemClock()
         ids = IdSource(lambda: clock.now() // 1_000, secrets.randbits)
-        state_dir = Path(settings_of(options, source).state_dir)
+        state_dir = Path(os.path.realpath(settings_of(options, source).state_dir))
         stack.enter_context(hold(state_dir))
         store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
         engines = Engines()

@@ -14,6 +14,8 @@ from tests.integration.wasm.loading import FIBO, load
 
 SPINNERS = 4
 SECONDS = 3.0
+ROUNDS = 6
+"""The least of several is compared: other processes may hold a core for a while."""
 LIMITS = GuestLimits()
 
 
@@ -48,8 +50,8 @@ async def measure() -> None:
     engines = Engines()
     idle = await measure_lag(1.0)
     lags = await spinning(engines)
-    one = min([await fibonacci(engines, 1) for _ in range(3)])
-    two = min([await fibonacci(engines, 2) for _ in range(3)])
+    times = [(await fibonacci(engines, 1), await fibonacci(engines, 2)) for _ in range(ROUNDS)]
+    one, two = min(t for t, _ in times), min(t for _, t in times)
     engines.close()
 
     def point(values: list[float], part: float) -> float:

@@ -1,4 +1,7 @@
-"""A failure as the function's own error type shows it, so that a calling workflow can handle it (DESIGN.md section 4)."""
+"""A failure as the function's own error type shows it, so that a calling workflow can handle it.
+
+The rules are in DESIGN.md section 4, "Failure mapping".
+"""
 
 from collections.abc import Mapping
 from typing import Final

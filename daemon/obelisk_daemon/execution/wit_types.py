@@ -3,12 +3,16 @@
 They are read from a component once, stored as part of its description, and drive three things: the check of
 parameters, the conversion to and from JSON (`wit_json`), and the codec over wasmtime's values (`wasm.values`).
 
-A value of a WIT type inside the daemon is a *plain value*, in the same shape as its JSON (DESIGN.md section 7), with three
-exceptions that keep it lossless and fast: `list<u8>` is `bytes`, NaN and infinities are Python floats, and a host
-resource is the `int` that names it in its guest's table. So: bool, int, float, str (string, char, enum case, variant case without payload),
-list (list and tuple), dict (record: snake_case names in declared order; variant case with payload:
-`{case: value}`; result: `{"ok": v}` or `{"err": v}`, `v` None without payload), flags a list of names in declared
-order; option None or the value, and `{"some": v}` for an option directly inside an option.
+A value of a WIT type inside the daemon is a *plain value*, in the same shape as its JSON (DESIGN.md section 7), with
+three exceptions that keep it lossless and fast: `list<u8>` is `bytes`, NaN and infinities are Python floats, and a host
+resource is the `int` that names it in its guest's table. So:
+
+- bool, int, float; str for string and char;
+- list for list and tuple; a list of names, in declared order, for flags;
+- dict for a record, with snake_case names in declared order;
+- a case without payload is its snake_case name, one with payload is `{case: value}`;
+- a result is `{"ok": v}` or `{"err": v}`, v None without payload;
+- an option is None or the value, and `{"some": v}` directly inside another option.
 """
 
 from typing import Final, Literal, TypeAlias

@@ -100,7 +100,7 @@ class ArtifactCache:
             os.close(descriptor)
 
     def prune(self, keep: Collection[str]) -> None:
-        """Remove the artifacts of all source digests but these. One that is loaded stays usable, as its file is mapped."""
+        """Remove the artifacts of all source digests but these. One that is loaded stays usable: its file is mapped."""
         names = {digest.removeprefix("sha256:") for digest in keep}
         for path in self._directory.glob("*-*.*"):
             if path.suffix in {".cwasm", ".hash"} and path.name.partition("-")[0] not in names:

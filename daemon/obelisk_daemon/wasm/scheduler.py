@@ -47,7 +47,7 @@ class Scheduler:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._away = 0
         self._turns: deque[asyncio.Future[None]] = deque()
-        self._pumping = False
+        self._pumping_on: asyncio.AbstractEventLoop | None = None
         self.crowded = False
         """A guest has used a whole slice in this turn of the loop: whoever wants to compute waits for `turn`."""
 
@@ -58,20 +58,21 @@ class Scheduler:
 
     async def turn(self) -> None:
         """Wait for a turn of the loop in which the caller alone may use a whole slice."""
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
+        turn = asyncio.get_running_loop().create_future()
         self._turns.append(turn)
-        if not self._pumping:
-            self._pumping = True
-            loop.call_soon(self._pump, loop)
+        self._start_pump()
         await turn
 
     def used_slice(self) -> None:
         """Record that a whole slice was used in this turn of the loop."""
         self.crowded = True
-        if not self._pumping:
-            self._pumping = True
-            asyncio.get_running_loop().call_soon(self._pump, asyncio.get_running_loop())
+        self._start_pump()
+
+    def _start_pump(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._pumping_on is None:  # a loop that was closed took its pump with it
+            self._pumping_on = loop
+            loop.call_soon(self._pump, loop)
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
         self.crowded = False
@@ -81,7 +82,7 @@ class Scheduler:
                 turn.set_result(None)
                 loop.call_soon(self._pump, loop)
                 return
-        self._pumping = False
+        self._pumping_on = None
 
     async def compute(self, fiber: Fiber) -> None:
         """Run a fiber on the compute threads until it ends or calls the host.
