@@ -273,7 +273,7 @@ def run(folder: Path, *command: str) -> str:
     Raises:
         BuildError: It failed; with the end of what it said.
     """
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"{' '.join(command)} failed ({done.returncode}):\n{(done.stdout + done.stderr)[-4000:]}")
     return done.stdout

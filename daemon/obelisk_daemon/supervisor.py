@@ -108,7 +108,7 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         clock = SystemClock()
         ids = IdSource(lambda: clock.now() // 1_000, secrets.randbits)
-        state_dir = Path(os.path.realpath(settings_of(options, source).state_dir))
+        state_dir = state_dir_of(options, source)
         stack.enter_context(hold(state_dir))
         store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
         engines = Engines()
@@ -201,6 +201,15 @@ def settings_of(options: Options, source: bytes) -> DaemonSettings:
         ManifestError: the manifest is no TOML.
     """
     return draft(source, options.manifest, options.surroundings).manifest.daemon
+
+
+def state_dir_of(options: Options, source: bytes) -> Path:
+    """Give the state directory, with symbolic links followed, as messages name it.
+
+    Raises:
+        ManifestError: the manifest is no TOML.
+    """
+    return Path(settings_of(options, source).state_dir).resolve()
 
 
 def _services(store: SqliteStore, clock: Clock, ids: IdSource, plan: ExecutorPlan, http: HttpClient) -> Services:

@@ -44,7 +44,8 @@ class Executor:
         self._runs: dict[ExecutionId, Run] = {}
         self._resting: dict[str, dict[ExecutionId, Run]] = {}
         """Blocked workflows by component, the one that has waited longest first."""
-        self._has_backlog = True
+        self._backlog = max_running
+        """At most so many executions are due and wait for a slot; what isn't known counts as many."""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
@@ -71,8 +72,8 @@ class Executor:
                     await self._wake.wait()
 
     def wake(self) -> None:
-        """Look for due executions."""
-        self._has_backlog = True
+        """Look for due executions, of which there may be any number."""
+        self._backlog = self._max_running
         self._wake.set()
 
     def on_change(self, change: Change) -> None:
@@ -84,7 +85,8 @@ class Executor:
         elif change.status == "pending_at" and change.lifecycle == "active" and not change.is_held:
             assert change.due_at is not None
             if change.due_at <= self._services.clock.now():
-                self.wake()
+                self._backlog += 1
+                self._wake.set()
             else:
                 self._timers.note(change.due_at)
 
@@ -110,8 +112,8 @@ class Executor:
             await asyncio.wait([run.task])
 
     def try_reserve(self, function: FunctionPlan) -> bool:
-        """Take a slot for a child, unless something else is due, or no slot is free."""
-        if self._stopping or self._has_backlog or self._occupied >= self._max_running:
+        """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
+        if self._stopping or self._occupied + self._backlog >= self._max_running:
             return False
         if not self._services.plan.offers(function):
             return False
@@ -139,7 +141,7 @@ class Executor:
     def _give_back(self) -> None:
         self._occupied -= 1
         self._changed.set()
-        if self._has_backlog:
+        if self._backlog:
             self._wake.set()
 
     def note_timer(self, due_at: Instant) -> None:
@@ -156,7 +158,7 @@ class Executor:
 
     async def _lock(self, limit: int) -> int:
         services = self._services
-        self._has_backlog = False
+        self._backlog = 0
         request = LockRequest(
             executor_id=services.executor_id,
             at=services.clock.now(),
@@ -171,7 +173,8 @@ class Executor:
             _log.error("lock_failed", code=error.code, detail=str(error))
             self._timers.note(after(services.clock.now(), _RELEASE_BACKOFF))
             return 0
-        self._has_backlog |= len(held) == limit
+        if len(held) == limit:
+            self._backlog = self._max_running
         for one in held:
             self._occupied += 1
             self._start(one)

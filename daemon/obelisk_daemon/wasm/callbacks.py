@@ -85,9 +85,8 @@ _HOST_CALL: Final = ctypes.CFUNCTYPE(
 _DROP: Final = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_uint32)
 
 
-def _host_call(
-    number: int, ctx: int, _type: int, arguments: int, _n: int, results: int, _m: int, error: int, then: int
-) -> None:
+def _host_call(number: int, ctx: int, _type: int, arguments: int, *rest: int) -> None:
+    _count, results, _result_count, error, then = rest
     then >>= 3
     U64[then] = STRLEN
     U64[then + 1] = READY

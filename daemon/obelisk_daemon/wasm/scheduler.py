@@ -70,7 +70,7 @@ class Scheduler:
 
     def _start_pump(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._pumping_on is None:  # a loop that was closed took its pump with it
+        if self._pumping_on is not loop:  # a loop that was closed took its pump with it
             self._pumping_on = loop
             loop.call_soon(self._pump, loop)
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from tests.golden.manifest.authoring import COMPONENT, Interface
 
 from obelisk_config import Diagnostic, ManifestError, Surroundings, draft, render
 from obelisk_daemon.deployment.candidate import read_components
 from obelisk_daemon.deployment.linking import check_links
 from obelisk_daemon.execution.wit_types import FunctionType
+from tests.golden.manifest.authoring import COMPONENT, Interface
 
 
 def host(interface: str, name: str) -> FunctionType | bool:

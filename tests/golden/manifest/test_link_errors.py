@@ -1,11 +1,11 @@
 """The text of errors between components: what one imports and the others export."""
 
 from syrupy.assertion import SnapshotAssertion
-from tests.golden.manifest.authoring import Import, Interface, component, function
-from tests.golden.manifest.conftest import Explain
 
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
+from tests.golden.manifest.authoring import Import, Interface, component, function
+from tests.golden.manifest.conftest import Explain
 
 FIBO = Ffqn("example:fibo/fibo", "fibo")
 ACTIVITY = Interface({FIBO: function("u8", result="u64")})

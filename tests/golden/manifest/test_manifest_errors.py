@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from syrupy.assertion import SnapshotAssertion
-from tests.golden.manifest.authoring import DIGEST, component
-from tests.golden.manifest.conftest import Explain
 
 from obelisk_config import MAX_BYTES
+from tests.golden.manifest.authoring import DIGEST, component
+from tests.golden.manifest.conftest import Explain
 
 
 def test_an_unknown_key_shows_the_key_that_was_meant(explain: Explain, snapshot: SnapshotAssertion) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+
 from tests.golden.manifest.conftest import Explain
 
 
