@@ -26,7 +26,6 @@ from obelisk_daemon.deployment.activation import activate, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Candidate, check
 from obelisk_daemon.deployment.planning import plan_generation
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
-from obelisk_daemon.executor.activity_clock import ActivityClock
 from obelisk_daemon.executor.cancellation import Canceller
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.logs import Level
@@ -40,6 +39,7 @@ from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.wasi.client import HttpClient
+from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 
 EXIT_STORAGE: Final = 74
 _log = structlog.get_logger("obeliskd")
