@@ -14,6 +14,7 @@ from obelisk_daemon import __version__
 from obelisk_daemon.errors import OperatorError
 
 _DEFAULT: Final = Path("obelisk.toml")
+_INTERRUPTED: Final = 130
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Manifest = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest.", show_default=True)]
@@ -107,14 +108,12 @@ def _refused(error: ManifestError | OperatorError) -> typer.Exit:
 
 
 def main() -> None:
-    """Run the command; click's exit code for wrong usage becomes that of sysexits."""
+    """Run the command; the exit code for wrong usage is that of sysexits."""
     try:
         code = app(standalone_mode=False)
-    except Exception as error:
-        from click import ClickException
-
-        if not isinstance(error, ClickException):
-            raise
-        error.show()
+    except typer.TyperException as error:
+        typer.echo(f"obeliskd: {error.format_message()}\nTry 'obeliskd --help'.", err=True)
         code = os.EX_USAGE
+    except typer.Abort:  # SIGINT while a manifest is checked
+        code = _INTERRUPTED
     sys.exit(code)

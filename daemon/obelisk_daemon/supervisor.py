@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -42,6 +42,7 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 
 EXIT_STORAGE: Final = 74
+T = TypeVar("T")
 _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
 
@@ -114,7 +115,10 @@ class _Daemon:
         engines = Engines()
         stack.callback(engines.close)
         compiler = Compiler(engines, state_dir / "cache")
-        candidate = await check(source, options.manifest, options.surroundings, compiler, dev=options.dev)
+        checking = check(source, options.manifest, options.surroundings, compiler, dev=options.dev)
+        candidate = await self._unless_stopped(checking)
+        if candidate is None:
+            return
         for warning in candidate.warnings:
             _log.warning("manifest_warning", code=warning.code, detail=warning.message)
         self._grace = candidate.manifest.daemon.stop_grace
@@ -126,6 +130,17 @@ class _Daemon:
         lifted = await lift_automatic_pauses(store, generation, clock)
         await self._start_executor(stack, store, services, candidate, lifted)
         await self._serve(stack, store, services, candidate, state_dir)
+
+    async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
+        """Await what may take minutes, as compiling does; when the daemon is to stop first, drop it and give None."""
+        task, stop = asyncio.create_task(work), asyncio.create_task(self.stopped.wait())
+        try:
+            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            stop.cancel()
+            await asyncio.wait([task, stop])
 
     async def _start_executor(
         self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, lifted: int

@@ -18,6 +18,7 @@ _LOG: Final = logging.getLogger(__name__)
 _MAX_HEADER_BYTES: Final = 32 << 10
 _MAX_CONNECTIONS: Final = 1000
 _STOP_SECONDS: Final = 5
+_STOP_STEP_SECONDS: Final = 0.005
 
 
 class _Server(uvicorn.Server):
@@ -35,6 +36,25 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.server_state
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn tells nobody when they end
+                    await asyncio.sleep(_STOP_STEP_SECONDS)
+        except TimeoutError:
+            _LOG.warning("%d requests did not end within %d s and are dropped", len(state.tasks), _STOP_SECONDS)
+        for task in list(state.tasks):
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.abort()
 
     async def main_loop(self) -> None:
         while not self.stopping.is_set():
@@ -132,5 +152,4 @@ class ApiServer:
             server_header=False,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             limit_concurrency=_MAX_CONNECTIONS,
-            timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -64,7 +64,9 @@ class Watcher:
         self._closed = False
         self._watches: dict[ExecutionId, set[Watch]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
         return self._count
 
     def publish(self, change: Change) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from obelisk_daemon.ctl.failure import OK, TIMED_OUT, CtlError
 from obelisk_daemon.ctl.output import to_text
-from obelisk_daemon.ctl.session import Session, command, result_exit_code
+from obelisk_daemon.ctl.session import Flag, Session, command, result_exit_code
 
 _PAGE: Final = 500
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
@@ -14,8 +14,9 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's i
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    top_level = Flag("top_level", "Leave out the children of workflows.")
+    command(app, "list", top_level)(list_executions)
     for name, function in (
-        ("list", list_executions),
         ("show", show),
         ("events", events),
         ("logs", logs),
@@ -35,15 +36,7 @@ def list_executions(
     cursor: Annotated[str | None, typer.Option("--cursor", metavar="ID", help="Go on after this one.")] = None,
 ) -> int:
     """List executions, the newest first."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = session.client.get(
-            "/v1/executions", ffqn=ffqn, state=state, limit=min(limit - len(found), _PAGE), cursor=cursor
-        ).document
-        found += page["executions"]
-        cursor = page.get("next")
-        if cursor is None or len(found) >= limit:
-            break
+    found, cursor = _pages(session, {"ffqn": ffqn, "state": state}, limit, cursor)
     if session.output.as_json:
         session.output.document({"executions": found} | ({} if cursor is None else {"next": cursor}))
         return OK
@@ -52,6 +45,22 @@ def list_executions(
     if cursor is not None:
         session.output.note(f"there are more: --cursor {cursor}")
     return OK
+
+
+def _pages(
+    session: Session, filters: dict[str, str | None], limit: int, cursor: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    found: list[dict[str, Any]] = []
+    top_level = "true" if "top_level" in session.flags else None
+    while True:
+        wanted = min(limit - len(found), _PAGE)
+        page = session.client.get(
+            "/v1/executions", **filters, top_level=top_level, limit=wanted, cursor=cursor
+        ).document
+        found += page["executions"]
+        cursor = page.get("next")
+        if cursor is None or len(found) >= limit:
+            return found, cursor
 
 
 def show(session: Session, execution_id: IdArgument) -> int:
@@ -79,7 +88,7 @@ def events(
     first: Annotated[int, typer.Option("--from", min=0, metavar="VERSION", help="The first version wanted.")] = 0,
 ) -> int:
     """Print the execution's log: every event, oldest first."""
-    from obelisk_daemon.ctl.narration import details, time_of
+    from obelisk_daemon.ctl.narration import details, time_of, verb
 
     found: list[dict[str, Any]] = []
     while True:
@@ -91,7 +100,10 @@ def events(
     if session.output.as_json:
         session.output.document({"events": found})
         return OK
-    rows = [(str(event["version"]), time_of(event), event["type"], details(event)) for event in found]
+    rows = [
+        (str(event["version"]), time_of(event), event["type"], f"{verb(event)} {details(event)}".strip())
+        for event in found
+    ]
     session.output.table(("VERSION", "TIME", "TYPE", "DETAILS"), rows)
     return OK
 
@@ -165,7 +177,7 @@ def cancel(session: Session, execution_id: IdArgument) -> int:
     elif done["already_finished"]:
         session.output.line(f"{execution_id} had finished already")
     else:
-        session.output.line(f"asked {done['reached']} executions to end")
+        session.output.line(f"cancellation requested; executions reached: {done['reached']}")
     return OK
 
 

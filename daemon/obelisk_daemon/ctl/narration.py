@@ -11,11 +11,14 @@ _LONGEST: Final = 160
 
 def told(event: Event) -> str:
     """Write what happened, after its time: `03:04:05.001  locked     attempt 1 ...`."""
-    if event["type"] == "history_event":
-        label = {"join_next": "waits", "persist": "drew"}.get(event["event"]["type"], "asked")
-    else:
-        label = event["type"]
-    return f"{time_of(event)}  {label:<22} {details(event)}".rstrip()
+    return f"{time_of(event)}  {verb(event) or event['type']:<22} {details(event)}".rstrip()
+
+
+def verb(event: Event) -> str:
+    """Say what a workflow did in a history event; nothing for other events."""
+    if event["type"] != "history_event":
+        return ""
+    return {"join_next": "waits", "persist": "drew"}.get(event["event"]["type"], "asked")
 
 
 def time_of(event: Event) -> str:

@@ -36,11 +36,19 @@ class Shared(NamedTuple):
     timeout: str | None = None
 
 
-class Session:
-    """One run of a command."""
+class Flag(NamedTuple):
+    """An option that is given or not; the command asks its session for it."""
 
-    def __init__(self, shared: Shared) -> None:
+    name: str
+    help: str
+
+
+class Session:
+    """One run of a command. `flags` holds the names of the command's own flags that were given."""
+
+    def __init__(self, shared: Shared, flags: frozenset[str] = frozenset()) -> None:
         self.shared = shared
+        self.flags = flags
         self.output = Output(as_json=shared.as_json)
 
     @functools.cached_property
@@ -63,7 +71,7 @@ class Session:
         return time.monotonic() + parse_seconds(self.shared.timeout)
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def command(app: typer.Typer, name: str, *flags: Flag) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a function as a command: it gets a `Session` first, and returns the exit code."""
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
@@ -71,11 +79,13 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int]], Calla
         def run(*, context: typer.Context, as_json: bool, url: str | None, timeout: str | None, **given: Any) -> int:
             before = cast(Shared, context.find_root().obj or Shared())
             shared = Shared(as_json or before.as_json, url or before.url, timeout or before.timeout)
-            raise typer.Exit(_carry_out(Session(shared), lambda session: function(session, **given)))
+            session = Session(shared, frozenset(flag.name for flag in flags if given.pop(flag.name)))
+            raise typer.Exit(_carry_out(session, lambda session: function(session, **given)))
 
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        run.__signature__ = inspect.Signature([*parameters, *_SHARED])  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *_SHARED]}
+        own = list(inspect.signature(function).parameters.values())[1:]
+        parameters = [*own, *map(_option, flags), *_SHARED]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         app.command(name, cls=Command)(run)
         return function
 
@@ -100,6 +110,10 @@ def result_exit_code(result: dict[str, Any]) -> int:
 
 def _keyword(name: str, annotation: object, default: object) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _option(flag: Flag) -> inspect.Parameter:
+    return _keyword(flag.name, Annotated[bool, typer.Option(f"--{flag.name.replace('_', '-')}", help=flag.help)], False)
 
 
 _SHARED = (

@@ -9,7 +9,7 @@ import typer
 
 from obelisk_daemon.ctl.failure import BAD_DATA, OK, CtlError
 from obelisk_daemon.ctl.output import to_text
-from obelisk_daemon.ctl.session import Session, command, result_exit_code
+from obelisk_daemon.ctl.session import Flag, Session, command, result_exit_code
 from obelisk_daemon.ids import ExecutionId, IdSource, parse_submitted_id
 
 _MILLISECOND: Final = 1_000_000
@@ -17,7 +17,9 @@ _MILLISECOND: Final = 1_000_000
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "submit")(submit)
+    wait = Flag("wait", "Wait for the result and print it.")
+    follow = Flag("follow", "Show what happens, then the result.")
+    command(app, "submit", wait, follow)(submit)
 
 
 def submit(
@@ -27,9 +29,6 @@ def submit(
     execution_id: Annotated[
         str | None, typer.Option("--id", metavar="E_...", help="The execution's id; a new one if left out.")
     ] = None,
-    *,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Show what happens, then the result.")] = False,
 ) -> int:
     """Call a function durably.
 
@@ -40,21 +39,21 @@ def submit(
     body = _body(ffqn, _read(params))
     output = session.output
     session.client.put(f"/v1/executions/{known}", body)
-    if wait or follow:
-        return _until_finished(session, known, follow=follow)
+    if session.flags:
+        return _until_finished(session, known)
     if output.as_json:
         output.document({"execution_id": known})
     output.line(known)
     return OK
 
 
-def _until_finished(session: Session, known: ExecutionId, *, follow: bool) -> int:
+def _until_finished(session: Session, known: ExecutionId) -> int:
     from obelisk_daemon.ctl.waiting import await_result, follow_events
 
     output = session.output
     if not output.as_json:
         output.note(known)
-    if follow:
+    if "follow" in session.flags:
         follow_events(session.client, known, output.note if output.as_json else output.line)
     result = await_result(session.client, known)
     output.document({"execution_id": known, "result": result} if output.as_json else result)

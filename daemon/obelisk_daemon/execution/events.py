@@ -57,7 +57,10 @@ class JoinNext(_Event, frozen=True, tag="join_next"):
 
 
 class Persist(_Event, frozen=True, tag="persist"):
-    """A value that the host drew for the workflow: what was asked, and the value."""
+    """A value that the host drew for the workflow: what was asked, and the value.
+
+    `args` are the least and the greatest value, or length, that was asked for: both fit 64 bits.
+    """
 
     kind: Literal["random_u64", "random_string"]
     args: tuple[int, int]

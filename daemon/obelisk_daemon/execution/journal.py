@@ -31,7 +31,8 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.seeds import SeededBytes
 from obelisk_daemon.ids import ExecutionId, child_id, delay_id
 
-_LATEST: Final = Instant(1 << 62)
+_LATEST: Final = Instant(253_402_300_799_999_999)
+"""The end of the year 9999, the last instant that can be written as a date."""
 _NAME: Final = frozenset(string.ascii_letters + string.digits + "-_")
 _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 
@@ -39,10 +40,9 @@ _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 class NondeterminismError(Exception):
     """The workflow asked for something else than its log says. `version` is where the two part."""
 
-    def __init__(self, version: int, expected: HistoryItem | None, got: HistoryItem | None) -> None:
-        wanted = _describe(expected) if expected else "the end of the log"
-        found = _describe(got) if got else "the end of the function"
-        super().__init__(f"at version {version}: expected {wanted}, got {found}")
+    def __init__(self, version: int, expected: HistoryItem, got: HistoryItem | str) -> None:
+        found = got if isinstance(got, str) else _describe(got)
+        super().__init__(f"at version {version}: expected {_describe(expected)}, got {found}")
         self.version = version
         self.expected = expected
         self.got = got
@@ -119,7 +119,7 @@ class Journal:
         if low >= high_exclusive:
             raise MisuseError(f"random-u64: the range from {low} to {high_exclusive} (exclusive) is empty")
         drawn = low + self._random.below(high_exclusive - low)
-        value = self._persist("random_u64", (low, high_exclusive), drawn)
+        value = self._persist("random_u64", (low, high_exclusive - 1), drawn)
         assert isinstance(value, int)
         return value
 
@@ -133,7 +133,7 @@ class Journal:
             raise MisuseError(f"random-string: the range from {shortest} to {longest_exclusive} (exclusive) is empty")
         length = shortest + self._random.below(longest_exclusive - shortest)
         drawn = "".join(_ALPHANUMERIC[self._random.below(len(_ALPHANUMERIC))] for _ in range(length))
-        value = self._persist("random_string", (shortest, longest_exclusive), drawn)
+        value = self._persist("random_string", (shortest, longest_exclusive - 1), drawn)
         assert isinstance(value, str)
         return value
 
@@ -155,15 +155,15 @@ class Journal:
             self._members.add(member)
             self._delivered.setdefault(response.join_set, []).append(response)
 
-    def end(self) -> None:
-        """Say that the function returned.
+    def end(self, how: str = "the end of the function") -> None:
+        """Say that the guest asks for nothing more, and why.
 
         Raises:
             NondeterminismError: the record goes on.
         """
         if self.is_replaying:
             version, _, expected = self._record[self._cursor]
-            raise NondeterminismError(version, expected, None)
+            raise NondeterminismError(version, expected, how)
 
     def _open_one_off(self, name: str | None = None) -> str:
         if name is not None and (not name or len(name) > 64 or not set(name) <= _NAME):
@@ -205,15 +205,13 @@ def _with_outcome(item: HistoryItem, at: Instant) -> HistoryItem:
 
 def _same_key(recorded: HistoryItem, asked: HistoryItem) -> bool:
     """Compare what was asked, not what came of it."""
-    if recorded == asked:
-        return True
     if isinstance(recorded, Persist) and isinstance(asked, Persist):
         return (recorded.kind, recorded.args) == (asked.kind, asked.args)
     if isinstance(recorded, JoinSetRequest) and isinstance(asked, JoinSetRequest):
         ours, theirs = recorded.request, asked.request
         if isinstance(ours, DelayRequest) and isinstance(theirs, DelayRequest):
             return (ours.delay_id, ours.intent) == (theirs.delay_id, theirs.intent)
-    # NaN is unequal to itself as a value, and equal as what was written
+    # as written, NaN equals itself, and 1, 1.0 and True, or 0.0 and -0.0, are not the same
     return codec.encode(recorded) == codec.encode(asked)
 
 
@@ -230,7 +228,7 @@ def _describe(item: HistoryItem) -> str:
         case JoinNext(join_set=join_set):
             return f"join-next on {join_set}"
         case Persist(kind=kind, args=args):
-            return f"{kind.replace('_', '-')}{args}"
+            return f"{kind.replace('_', '-')} from {args[0]} to {args[1]}"
 
 
 def _describe_request(request: ChildRequest | DelayRequest) -> str:

@@ -1,6 +1,7 @@
 """Whether a failed attempt is repeated, and when (DESIGN.md section 4, "Retry")."""
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
@@ -35,7 +36,7 @@ def _bounded_power(factor: float, exponent: int) -> float:
     try:
         return float(factor**exponent)
     except OverflowError:
-        return float("inf")
+        return sys.float_info.max  # not infinity, of which 0 times is no number
 
 
 def is_permanent(error: object) -> bool:

@@ -19,12 +19,15 @@ class SeededBytes:
 
     def take(self, count: int) -> bytes:
         """Draw the next `count` bytes."""
-        while len(self._left) < count:
+        blocks, missing = [self._left], count - len(self._left)
+        while missing > 0:
             counter = self._block.to_bytes(8)
-            self._left += hashlib.blake2b(counter, key=self._key).digest()
+            blocks.append(hashlib.blake2b(counter, key=self._key).digest())
+            missing -= len(blocks[-1])
             self._block += 1
-        drawn, self._left = self._left[:count], self._left[count:]
-        return drawn
+        drawn = b"".join(blocks)
+        self._left = drawn[count:]
+        return drawn[:count]
 
     def below(self, bound: int) -> int:
         """Draw an integer from 0 to `bound` - 1, each as likely as the next (`bound` from 1 to 2**64)."""

@@ -66,8 +66,18 @@ def fold(entries: "tuple[Entry, ...] | list[Entry]") -> State:
         raise InvariantError(f"a log starts with `created` at version 0, not with {entries[0]}")
     state = State(1, "pending_at", "active", entries[0].created_at, first.digest, due_at=first.due_at)
     for entry in entries[1:]:
-        state = apply(state, entry)
+        state = apply(_left_memory(state) if isinstance(entry.event, Locked) else state, entry)
     return state
+
+
+def _left_memory(state: State) -> State:
+    """Take a workflow for pending that its log alone shows as blocked or running.
+
+    Neither its unloading nor the response that made it pending is an event of its log.
+    """
+    if state.status not in ("locked", "blocked") or state.lifecycle != "active":
+        return state
+    return _released(state, state.changed_at)
 
 
 def apply(state: State, entry: Entry) -> State:
@@ -106,31 +116,44 @@ def _transition(state: State, entry: Entry) -> State:
                 join_set=None,
             )
         case HistoryEvent(event=JoinNext(join_set=join_set)):
-            _require(state.run_id is not None, state, entry)
+            _require(_is_running(state), state, entry)
             return change(state, status="blocked", due_at=None, join_set=join_set)
         case HistoryEvent():
-            _require(state.run_id is not None, state, entry)
+            _require(_is_running(state), state, entry)
             return change(state, status="locked", due_at=None, join_set=None)
         case Unlocked(due_at=due_at):
+            _require(state.run_id is not None, state, entry)
             return _released(state, due_at)
         case TemporarilyFailed(due_at=due_at) | TemporarilyTimedOut(due_at=due_at):
-            _require(state.run_id is not None, state, entry)
+            _require(_is_running(state), state, entry)
             return change(_released(state, due_at), failed_attempts=state.failed_attempts + 1)
         case Finished(outcome=outcome):
             return change(
                 _released(state, None), status="finished", lifecycle="active", pause_reason=None, outcome=outcome
             )
         case Paused(reason=reason):
-            return change(_released(state, state.changed_at), lifecycle="paused", pause_reason=reason)
+            _require(state.lifecycle == "active", state, entry)
+            is_waiting = state.status == "pending_at" and state.run_id is None
+            return change(
+                _released(state, state.due_at if is_waiting else state.changed_at),
+                lifecycle="paused",
+                pause_reason=reason,
+            )
         case Unpaused():
             _require(state.lifecycle == "paused", state, entry)
             return change(state, lifecycle="active", pause_reason=None)
         case CancellationRequested():
+            _require(state.lifecycle != "cancelling", state, entry)
             return change(state, lifecycle="cancelling", pause_reason=None)
         case Created():
             raise InvariantError(f"`created` is only the first event, not version {entry.version}")
         case other:
             assert_never(other)
+
+
+def _is_running(state: State) -> bool:
+    """Tell if a run may add to the log: after a request to cancel, it may not."""
+    return state.run_id is not None and state.lifecycle == "active"
 
 
 def _released(state: State, due_at: Instant | None) -> State:

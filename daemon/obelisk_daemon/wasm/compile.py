@@ -6,6 +6,7 @@ in a child process with limits on CPU, memory and time, which dies with the daem
 
 import asyncio
 import hashlib
+import logging
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ _MODULE_MAGIC: Final = b"\0asm\x01\0\0\0"
 EXIT_INVALID: Final = 65
 """The child's exit status when the component is at fault; its message is on stderr."""
 _ERROR_SHOWN: Final = 2_000
+_LOG: Final = logging.getLogger(__name__)
 
 
 class CompileLimits(msgspec.Struct, frozen=True):
@@ -106,6 +108,7 @@ class Compiler:
         if handle is not None:
             return handle
         async with self._slots:
+            _LOG.info("compiling a component of %d bytes, %s; the result is kept", len(code), digest)
             draft = self._cache.draft("compiled")
             try:
                 await self._compile(code, kind, draft)

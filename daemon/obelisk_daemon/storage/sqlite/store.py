@@ -10,7 +10,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.execution.events import Event
 from obelisk_daemon.execution.outcome import FailureRecord
-from obelisk_daemon.ids import ExecutionId, ExecutorId
+from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.port import (
     Append,
     CancellationProgress,
@@ -42,6 +42,7 @@ class SqliteStore:
         self, connection: WriterConnection, reads: Reads, on_broken: Callable[[OutcomeUnknownError], None]
     ) -> None:
         self._subscribers: list[Subscriber] = []
+        self._spare_runs: list[RunId] = []
         self.writer = Writer(connection, self._publish, on_broken)
         self.reads = reads
 
@@ -66,7 +67,12 @@ class SqliteStore:
 
     async def lock(self, request: LockRequest) -> list[Held]:
         """Take due executions."""
-        return await self._write(lambda tx: writes.lock(tx, request))
+        # ids are drawn here, not on the writer's thread: their source serves the loop at the same time
+        runs, self._spare_runs = self._spare_runs, []
+        runs += [request.new_run() for _ in range(request.limit - len(runs))]
+        held = await self._write(lambda tx: writes.lock(tx, request, runs))
+        self._spare_runs = runs[len(held) :]
+        return held
 
     async def request_cancellation(self, execution_id: ExecutionId, at: Instant) -> CancellationProgress:
         """Note that somebody wants the end."""

@@ -1,6 +1,7 @@
 """Logical transactions on executions, each a function of a `Transaction` on the writer's thread."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -22,7 +23,7 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.outcome import Failed, FailureRecord
 from obelisk_daemon.execution.state import State, apply
-from obelisk_daemon.ids import DelayId, ExecutionId
+from obelisk_daemon.ids import DelayId, ExecutionId, RunId
 from obelisk_daemon.storage.port import (
     Append,
     CancellationProgress,
@@ -68,9 +69,8 @@ def append(tx: Transaction, made: Append) -> None:
     _insert_details(tx, made)
     if made.state.status == "finished":
         tx.execute(SQL["delete_delays_of"], (made.execution_id,))
-    if made.awaits is not None:
-        _wake_if_answered(tx, made)
-    tx.changes.append(rows.change_of(made.execution_id, made.state))
+    state = made.state if made.awaits is None else _wake_if_answered(tx, made, made.awaits)
+    tx.changes.append(rows.change_of(made.execution_id, state))
     if made.response is not None:
         respond(tx, made.response)
 
@@ -83,12 +83,14 @@ def _insert_details(tx: Transaction, made: Append) -> None:
         insert_failure(tx, made.execution_id, failure)
 
 
-def _wake_if_answered(tx: Transaction, made: Append) -> None:
-    assert made.awaits is not None
-    join_set, needed = made.awaits
+def _wake_if_answered(tx: Transaction, made: Append, awaits: tuple[str, int]) -> State:
+    join_set, needed = awaits
     at = made.state.changed_at
     due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
-    tx.execute(SQL["wake_if_answered"], (due_at, made.execution_id, made.execution_id, join_set, needed))
+    values = (due_at, made.execution_id, made.execution_id, join_set, needed)
+    if tx.execute(SQL["wake_if_answered"], values).rowcount != 1:
+        return made.state
+    return msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
 
 
 def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
@@ -118,8 +120,8 @@ def respond(tx: Transaction, new: NewResponse) -> None:
     )
 
 
-def lock(tx: Transaction, request: LockRequest) -> list[Held]:
-    """Lock due executions. What may run is asked of the database again, not of the caller's memory."""
+def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[Held]:
+    """Lock due executions for `runs`. What may run is asked of the database again, not of the caller's memory."""
     runnable = {function.ffqn: function for function in request.runnable}
     found = tx.execute(
         SQL["lock_due"],
@@ -131,9 +133,9 @@ def lock(tx: Transaction, request: LockRequest) -> list[Held]:
         },
     ).fetchall()
     held = []
-    for row in found:
+    for row, run_id in zip(found, runs, strict=False):
         execution_id, state = ExecutionId(row["execution_id"]), rows.state_of(row)
-        event = runnable[row["ffqn"]].locked(request.new_run(), state.attempt)
+        event = runnable[row["ffqn"]].locked(run_id, state.attempt)
         state = add_event(tx, execution_id, state, event, request.at)
         created_at, created = rows.read_created(tx, execution_id)
         held.append(Held(execution_id, event, created, created_at, state))
@@ -188,23 +190,25 @@ def finish_from_outside(
 
 def release(tx: Transaction, given_up: Release) -> None:
     """Give up a run that is no longer there, whatever its execution has become by now."""
-    execution_id, at = given_up.execution_id, given_up.at
-    state = rows.read_state(tx, execution_id)
-    if state.run_id != given_up.run_id:
+    execution_id, due_at = given_up.execution_id, given_up.due_at
+    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    if row is None or row["run_id"] != given_up.run_id:  # no row: a child whose creation was refused
         return
+    state = rows.state_of(row)
     if state.status == "locked":
-        add_event(tx, execution_id, state, Unlocked(given_up.reason, given_up.due_at), at)
+        add_event(tx, execution_id, state, Unlocked(given_up.reason, due_at), given_up.at)
         return
-    tx.execute(SQL["release_run"], (at, execution_id))
-    tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, at, is_held=False))
+    tx.execute(SQL["release_run"], (due_at, execution_id))
+    due = due_at if state.status == "pending_at" else None
+    tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, due, is_held=False))
 
 
 def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
-    """Lift a pause and let the execution be locked at once."""
+    """Lift a pause; the execution is due when it was before."""
     state = rows.read_state(tx, execution_id)
     if state.lifecycle != "paused":
         return False
-    add_event(tx, execution_id, msgspec.structs.replace(state, due_at=at), Unpaused(reason), at)
+    add_event(tx, execution_id, state, Unpaused(reason), at)
     return True
 
 

@@ -63,17 +63,19 @@ SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 -- name: event_body
 SELECT body FROM event WHERE execution_id = ? AND version = ?;
 
+-- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index. In this one the
+-- index and the order of the join are fixed: by function it would read all that ever finished.
 -- name: lock_due
-SELECT e.* FROM execution e
-JOIN allowed a ON a.ffqn = e.ffqn
-JOIN json_each(:runnable) mine ON mine.key = a.ffqn AND mine.value = a.digest
-WHERE e.status = 'pending_at' AND e.due_at <= :at AND e.lifecycle = 'active'
+SELECT e.* FROM execution e INDEXED BY execution_unfinished
+CROSS JOIN allowed a ON a.ffqn = e.ffqn
+WHERE e.status = 'pending_at' AND e.status <> 'finished' AND e.due_at <= :at AND e.lifecycle = 'active'
   AND (e.executor_id IS NULL OR e.executor_id <> :executor_id)
+  AND (a.ffqn, a.digest) IN (SELECT key, value FROM json_each(:runnable))
 ORDER BY e.due_at LIMIT :limit;
 
 -- name: next_pending
 SELECT min(due_at) FROM execution
-WHERE status = 'pending_at' AND due_at > ? AND lifecycle = 'active' AND executor_id IS NULL;
+WHERE status = 'pending_at' AND status <> 'finished' AND due_at > ? AND lifecycle = 'active' AND executor_id IS NULL;
 
 -- name: next_delay
 SELECT min(due_at) FROM delay;
@@ -81,14 +83,16 @@ SELECT min(due_at) FROM delay;
 -- name: children
 SELECT execution_id FROM execution WHERE parent_id = ? AND status <> 'finished';
 
+-- A run that is being cancelled is the canceller's to end.
 -- name: lost_runs
-SELECT * FROM execution WHERE status = 'locked' AND executor_id <> ? LIMIT ?;
+SELECT * FROM execution
+WHERE status = 'locked' AND status <> 'finished' AND executor_id <> ? AND lifecycle <> 'cancelling' LIMIT ?;
 
 -- name: release_hot
 UPDATE execution SET
     executor_id = NULL, run_id = NULL, locked_version = NULL,
     due_at = CASE WHEN status = 'pending_at' THEN changed_at ELSE due_at END
-WHERE status IN ('blocked', 'pending_at') AND executor_id IS NOT NULL AND executor_id <> ?;
+WHERE status IN ('blocked', 'pending_at') AND status <> 'finished' AND executor_id IS NOT NULL AND executor_id <> ?;
 
 -- name: release_run
 UPDATE execution SET
@@ -100,11 +104,13 @@ WHERE execution_id = ?;
 UPDATE executor SET seen_at = ? WHERE executor_id = ?;
 
 -- name: cancelling
-SELECT execution_id FROM execution WHERE status <> 'finished' AND lifecycle = 'cancelling';
+SELECT execution_id FROM execution
+WHERE status IN ('pending_at', 'locked', 'blocked') AND status <> 'finished' AND lifecycle = 'cancelling';
 
 -- name: paused_automatically
 SELECT execution_id, ffqn, digest FROM execution
-WHERE status IN ('pending_at', 'blocked') AND lifecycle = 'paused' AND pause_reason = 'nondeterminism';
+WHERE status IN ('pending_at', 'blocked') AND status <> 'finished'
+  AND lifecycle = 'paused' AND pause_reason = 'nondeterminism';
 
 -- name: register_executor
 INSERT INTO executor (executor_id, host, started_at, seen_at) VALUES (?, ?, ?, ?);

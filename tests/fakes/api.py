@@ -1,0 +1,234 @@
+"""An engine, a catalog and a reader in memory, for tests of what stands on them."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from obelisk_daemon.api.catalog import FunctionCatalog
+from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, Services
+from obelisk_daemon.api.watch import Watcher
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import NotFoundError, StorageUnavailableError
+from obelisk_daemon.execution.events import Created, Entry, Event, Finished, Response, ResponseItem
+from obelisk_daemon.execution.outcome import Failed, FailureRecord, Returned
+from obelisk_daemon.execution.state import fold
+from obelisk_daemon.execution.wit_types import FunctionType, ListType, Primitive, RecordType, ResultType
+from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.ids import ExecutionId, ExecutorId, FailureId, IdSource, RunId
+from obelisk_daemon.storage.port import ListFilter, LogLine, ResponseChange, StateChange, StoredLog, Summary
+
+START = 1_767_323_045_000_000
+"""2026-01-02T03:04:05Z."""
+DIGEST = "sha256:" + "ab" * 32
+U64 = Primitive("u64")
+ORDER = RecordType((("order-id", U64), ("note", Primitive("string"))))
+
+FIBO = FunctionInfo(
+    ffqn=Ffqn.parse("example:fibo/fibo-activity@1.2.0.fibo"),
+    kind="activity",
+    component="fibo",
+    digest=DIGEST,
+    type=FunctionType((("n", Primitive("u8")),), ResultType(U64)),
+    labels=("cpu",),
+    settings={"timeout": "30s", "max_retries": 5},
+)
+FIBOA = FunctionInfo(
+    ffqn=Ffqn.parse("example:fibo/fibo-workflow.fiboa"),
+    kind="workflow",
+    component="fibo-workflow",
+    digest=DIGEST,
+    type=FunctionType((("n", Primitive("u8")), ("iterations", Primitive("u32"))), ResultType(U64)),
+)
+PLACE = FunctionInfo(
+    ffqn=Ffqn.parse("shop:orders/orders.place"),
+    kind="activity",
+    component="orders",
+    digest=DIGEST,
+    type=FunctionType((("order", ORDER), ("raw", ListType(Primitive("u8"))))),
+)
+PLACE_OLD = msgspec.structs.replace(PLACE, ffqn=Ffqn.parse("old:orders/orders.place"))
+FUNCTIONS = (FIBO, FIBOA, PLACE, PLACE_OLD)
+COMPONENTS = tuple(
+    ComponentInfo(
+        name=info.component,
+        kind=info.kind,
+        digest=info.digest,
+        size=1_234,
+        path=f"/srv/{info.component}.wasm",
+        labels=info.labels,
+        exports=(str(info.ffqn),),
+    )
+    for info in (FIBO, FIBOA)
+)
+
+
+def execution_id(number: int = 1) -> ExecutionId:
+    """Make a valid id that is the same in every run."""
+    return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
+
+
+class FakeWorld:
+    """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
+
+    def __init__(self, watcher: Watcher | None = None) -> None:
+        self.watcher = watcher or Watcher()
+        self.catalog = FunctionCatalog(3, COMPONENTS, FUNCTIONS)
+        self.now = START
+        self.logs: dict[ExecutionId, list[Entry]] = {}
+        self.delivered: dict[ExecutionId, list[Response]] = {}
+        self.lines: dict[ExecutionId, list[tuple[int, RunId | None, LogLine]]] = {}
+        self.failures: dict[FailureId, FailureRecord] = {}
+        self.storage_full = False
+        self.broken = False
+        self.reads = 0
+        self.submitted = 0
+        self.not_ready: str | None = None
+        self.degraded: str | None = None
+        self.on_status: Callable[[], None] = lambda: None
+
+    def services(self) -> Services:
+        bits = iter(range(1, 1_000))
+        ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
+        return Services(self, self, lambda: self.catalog, self.watcher, ids)
+
+    def tick(self) -> Instant:
+        self.now += 1_000
+        return Instant(self.now)
+
+    def add(self, known: ExecutionId, *events: Event) -> None:
+        """Append events, durably, and tell whoever watches."""
+        log = self.logs.setdefault(known, [])
+        for event in events:
+            log.append(Entry(len(log), self.tick(), event))
+        state = fold(log)
+        self.watcher.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
+
+    def create(
+        self, known: ExecutionId, info: FunctionInfo, *params: object, parent: ExecutionId | None = None
+    ) -> None:
+        of = None if parent is None else (parent, "o:1")
+        self.add(
+            known,
+            Created(str(info.ffqn), list(params), info.component, info.digest, Instant(self.now), seed=7, parent=of),
+        )
+
+    def finish(self, known: ExecutionId, value: dict[str, object]) -> None:
+        self.add(known, Finished(Returned(value)))
+
+    def fail(self, known: ExecutionId, reason: str) -> FailureId:
+        failure_id = FailureId("Err_01JZZZZZZZZZZZZZZZZZZZZZZZ")
+        self.failures[failure_id] = FailureRecord(failure_id, "trap", reason, backtrace="0: fibo!fib\n1: fibo!main")
+        self.add(known, Finished(Failed("trap", failure_id, reason)))
+        return failure_id
+
+    def respond(self, known: ExecutionId, join_set: str, item: ResponseItem) -> None:
+        delivered = self.delivered.setdefault(known, [])
+        response = Response(len(delivered) + 1, self.tick(), join_set, item)
+        delivered.append(response)
+        self.watcher.publish(ResponseChange(known, response))
+
+    def log(self, known: ExecutionId, message: str) -> None:
+        lines = self.lines.setdefault(known, [])
+        position = (sum(map(len, self.lines.values())) + 1) * 10
+        lines.append((position, RunId("Run_01JZZZZZZZZZZZZZZZZZZZZZZZ"), LogLine(self.tick(), "info", message)))
+        state = fold(self.logs[known])
+        self.watcher.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
+
+    # Engine
+
+    async def submit(
+        self, execution_id: ExecutionId, function: FunctionInfo, params: list[object], due_at: Instant | None
+    ) -> bool:
+        assert due_at is None
+        if self.storage_full:
+            raise StorageUnavailableError("storage_full", "no space is left on the disk of the state directory")
+        self.submitted += 1
+        self.create(execution_id, function, *params)
+        return True
+
+    async def cancel(self, execution_id: ExecutionId) -> CancelReport:
+        await self.summary(execution_id)
+        if fold(self.logs[execution_id]).status == "finished":
+            return CancelReport(already_finished=True, reached=0)
+        self.fail(execution_id, "cancelled")
+        return CancelReport(already_finished=False, reached=1)
+
+    def status(self) -> DaemonStatus:
+        self.on_status()
+        return DaemonStatus(
+            version="0.1.0",
+            executor_id=ExecutorId("Exr_01JZZZZZZZZZZZZZZZZZZZZZZZ"),
+            generation=self.catalog.generation,
+            started_at=Instant(START),
+            running=2,
+            hot=1,
+            state_dir="/var/lib/obelisk",
+            pid=4242,
+            degraded=self.degraded,
+            not_ready=self.not_ready,
+        )
+
+    # ExecutionReader
+
+    async def summary(self, execution_id: ExecutionId) -> Summary:
+        self.reads += 1
+        if self.broken:
+            raise ZeroDivisionError("a bug")
+        log = self.logs.get(execution_id)
+        if log is None:
+            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+        state, created = fold(log), log[0].event
+        assert isinstance(created, Created)
+        return Summary(
+            execution_id=execution_id,
+            ffqn=created.ffqn,
+            component=created.component,
+            digest=state.digest,
+            status=state.status,
+            lifecycle=state.lifecycle,
+            created_at=log[0].created_at,
+            changed_at=state.changed_at,
+            version=state.version,
+            attempts=state.failed_attempts,
+            due_at=state.due_at,
+            join_set=state.join_set,
+            pause_reason=state.pause_reason,
+            parent_id=created.parent and created.parent[0],
+            outcome=state.outcome,
+        )
+
+    async def summaries(self, chosen: ListFilter) -> list[Summary]:
+        found = [await self.summary(known) for known in sorted(self.logs, reverse=True)]
+        return [row for row in found if _matches(row, chosen)][: chosen.limit]
+
+    async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
+        return self.logs.get(execution_id, [])[from_version : from_version + limit]
+
+    async def responses(self, execution_id: ExecutionId, from_seq: int, limit: int) -> list[Response]:
+        return [item for item in self.delivered.get(execution_id, []) if item.seq >= from_seq][:limit]
+
+    async def log_lines(
+        self, execution_id: ExecutionId, after: int, limit: int
+    ) -> list[tuple[int, RunId | None, LogLine]]:
+        return [line for line in self.lines.get(execution_id, []) if line[0] > after][:limit]
+
+    async def failure(self, failure_id: FailureId) -> FailureRecord:
+        if failure_id not in self.failures:
+            raise NotFoundError("failure_not_found", f"there is no failure {failure_id}")
+        return self.failures[failure_id]
+
+    async def read_log(self, execution_id: ExecutionId) -> StoredLog:
+        return StoredLog(self.logs[execution_id], self.delivered.get(execution_id, []))
+
+    async def counts(self) -> Mapping[str, int]:
+        return {"pending": 1, "blocked": 2}
+
+
+def _matches(row: Summary, chosen: ListFilter) -> bool:
+    return (
+        (chosen.ffqn_prefix is None or row.ffqn.startswith(chosen.ffqn_prefix))
+        and (chosen.status is None or row.status == chosen.status)
+        and (chosen.before is None or row.execution_id < chosen.before)
+        and (chosen.parent is None or row.parent_id == chosen.parent)
+        and (not chosen.top_level or row.parent_id is None)
+    )

@@ -1,0 +1,74 @@
+"""A real API server on a unix socket, and runs of the real `obelisk-ctl` against it."""
+
+import asyncio
+import contextlib
+import io
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import httpx
+
+from obelisk_daemon.api.listeners import UnixListener
+from obelisk_daemon.api.server import ApiServer
+from obelisk_daemon.ctl.main import main
+from tests.fakes.api import FakeWorld
+
+
+class Run(NamedTuple):
+    """How a run of obelisk-ctl ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@asynccontextmanager
+async def serving(world: FakeWorld, path: Path) -> AsyncIterator[ApiServer]:
+    """Serve a world on a unix socket."""
+    server = ApiServer(world.services(), [UnixListener(path)])
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def talking(path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Talk HTTP to a unix socket."""
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
+        yield client
+
+
+def ctl(*arguments: str, stdin: str = "") -> Run:
+    """Run obelisk-ctl in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    code: object = None
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        patch.object(sys, "stdin", io.StringIO(stdin)),
+        patch.dict("os.environ", {"COLUMNS": "100"}),
+    ):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+    return Run(code if isinstance(code, int) else 0 if code is None else 1, out.getvalue(), err.getvalue())
+
+
+async def ctl_at(path: Path, *arguments: str, stdin: str = "") -> Run:
+    """Run obelisk-ctl in a thread against the socket that this loop serves."""
+    return await asyncio.to_thread(lambda: ctl("--url", f"unix:{path}", *arguments, stdin=stdin))
+
+
+async def until_watched(world: FakeWorld) -> None:
+    """Wait until a request waits for something."""
+    async with asyncio.timeout(10):
+        while not world.watcher.waiting:
+            await asyncio.sleep(0)

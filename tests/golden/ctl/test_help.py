@@ -1,0 +1,27 @@
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.fakes.serving import ctl
+
+COMMANDS = ["status", "submit", "list", "show", "events", "logs", "result", "cancel", "components", "functions"]
+
+
+def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:
+    run = ctl("--help")
+    assert run.code == 0
+    assert run.out == snapshot
+    for command in COMMANDS:
+        assert f"\n  {command} " in run.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
+    run = ctl(command, "--help")
+    assert run.code == 0
+    assert run.out == snapshot
+
+
+def test_without_a_command_the_help_is_a_usage_error() -> None:
+    run = ctl()
+    assert (run.code, run.out) == (64, "")
+    assert run.err == ctl("--help").out

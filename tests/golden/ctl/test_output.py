@@ -1,0 +1,92 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.events import (
+    ChildFinished,
+    ChildRequest,
+    HistoryEvent,
+    JoinNext,
+    JoinSetCreate,
+    JoinSetRequest,
+    Locked,
+    RetryPolicy,
+    TemporarilyFailed,
+)
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+from tests.fakes.api import DIGEST, FIBO, FIBOA, START, FakeWorld, execution_id
+from tests.fakes.serving import ctl_at, serving
+
+pytestmark = pytest.mark.anyio
+RETRY = RetryPolicy(5, 0.1, 2.0, 60.0, 0.1, ("error",))
+LOCKED = Locked(ExecutorId("Exr_x"), RunId("Run_x"), 1, DIGEST, 3, 30_000_000, RETRY)
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    """A finished workflow, its child, a failed activity and one that waits to be tried again."""
+    world = FakeWorld()
+    one, child = execution_id(1), ExecutionId(f"{execution_id(1)}.o:1_1")
+    world.create(one, FIBOA, 10, 1)
+    request = JoinSetRequest("o:1", ChildRequest(child, str(FIBO.ffqn), [10]))
+    world.add(one, LOCKED, HistoryEvent(JoinSetCreate("o:1")), HistoryEvent(request), HistoryEvent(JoinNext("o:1")))
+    world.create(child, FIBO, 10, parent=one)
+    world.add(child, LOCKED)
+    world.finish(child, {"ok": 55})
+    world.respond(one, "o:1", ChildFinished(child, Returned({"ok": 55})))
+    world.finish(one, {"ok": 55})
+    world.create(execution_id(2), FIBO, 3)
+    world.add(execution_id(2), LOCKED)
+    world.log(execution_id(2), "about to \x1b[31mfail")
+    world.fail(execution_id(2), "wasm trap: unreachable")
+    world.create(execution_id(3), FIBO, 4)
+    world.add(execution_id(3), LOCKED, TemporarilyFailed(1, "no route", Instant(START + 9_000_000), "error"))
+    return world
+
+
+@pytest.fixture
+async def path(world: FakeWorld, tmp_path: Path) -> AsyncIterator[Path]:
+    async with serving(world, tmp_path / "api.sock"):
+        yield tmp_path / "api.sock"
+
+
+COMMANDS = {
+    "status": ("status",),
+    "list": ("list",),
+    "list finished": ("list", "--state", "finished", "--limit", "2"),
+    "list top level": ("list", "--top-level"),
+    "show finished": ("show", execution_id(1)),
+    "show failed": ("show", execution_id(2)),
+    "show pending": ("show", execution_id(3)),
+    "events": ("events", execution_id(1)),
+    "logs": ("logs", execution_id(2)),
+    "result": ("result", execution_id(1)),
+    "result failed": ("result", execution_id(2)),
+    "result pending": ("result", execution_id(3)),
+    "follow": ("submit", "fibo-workflow.fiboa", "[10, 1]", "--id", execution_id(1), "--follow"),
+    "cancel": ("cancel", execution_id(3)),
+    "components": ("components",),
+    "functions": ("functions",),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_people_see_this(command: str, path: Path, snapshot: SnapshotAssertion) -> None:
+    run = await ctl_at(path, *COMMANDS[command])
+    assert (run.code, trimmed(run.out, path), run.err) == snapshot
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_programs_see_this(command: str, path: Path, snapshot: SnapshotAssertion) -> None:
+    run = await ctl_at(path, *COMMANDS[command], "--json")
+    assert run.out.count("\n") == 1
+    assert (run.code, run.out) == snapshot
+
+
+def trimmed(out: str, path: Path) -> str:
+    """Leave out what differs from run to run and the padding that tables end with."""
+    return "\n".join(line.rstrip() for line in out.replace(str(path), "PATH").split("\n"))
