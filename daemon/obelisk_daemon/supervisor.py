@@ -128,8 +128,10 @@ class _Daemon:
         stack.push_async_callback(http.aclose)
         services = _services(store, clock, ids, plan, http)
         lifted = await lift_automatic_pauses(store, generation, clock)
-        await self._start_executor(stack, store, services, candidate, lifted)
-        await self._serve(stack, store, services, candidate, state_dir)
+        timers = await self._recover(store, services, candidate, lifted)
+        addresses = await self._serve(stack, store, services, candidate, state_dir)
+        await self._start_work(stack, store, services, candidate, timers)
+        _log.info("ready", generation=generation.number, listen=list(addresses))
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
         """Await what may take minutes, as compiling does; when the daemon is to stop first, drop it and give None."""
@@ -142,31 +144,22 @@ class _Daemon:
             stop.cancel()
             await asyncio.wait([task, stop])
 
-    async def _start_executor(
-        self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, lifted: int
-    ) -> None:
-        manifest, me = candidate.manifest, services.executor_id
+    async def _recover(self, store: SqliteStore, services: Services, candidate: Candidate, lifted: int) -> Timers:
+        me = services.executor_id
         await store.register_executor(me, socket.gethostname(), services.clock.now())
         recovered = await take_over(store, me, services.clock, services.ids)
         _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
         timers = Timers(store, services.clock, lambda: executor.wake())  # noqa: PLW0108 - it is made next
-        executor = Executor(services, timers, manifest.executor.max_running)
+        self._executor = executor = Executor(services, timers, candidate.manifest.executor.max_running)
         store.subscribe(executor.on_change)
-        self._executor = executor
-        await stack.enter_async_context(self._task(timers.run(), "timers"))
-        await stack.enter_async_context(
-            self._task(_heartbeats(store, me, services.clock, manifest.executor.lease), "lease")
-        )
-        self._running = await stack.enter_async_context(self._task(executor.run(), "executor"))
         self._canceller = Canceller(store, executor, services.clock, services.ids)
-        await self._canceller.resume()
+        return timers
 
     async def _serve(
         self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, state_dir: Path
-    ) -> None:
+    ) -> tuple[str, ...]:
         assert self._executor is not None
-        engine = LocalEngine(services, self._executor, self._canceller, state_dir)
-        self._engine = engine
+        self._engine = engine = LocalEngine(services, self._executor, self._canceller, state_dir)
         catalog = catalog_of(candidate, services)
         watcher = Watcher()
         store.subscribe(watcher.publish)
@@ -174,8 +167,20 @@ class _Daemon:
         server = ApiServer(api, [_listener(listen) for listen in candidate.manifest.daemon.listen])
         await server.start()
         stack.push_async_callback(server.stop)
-        engine.not_ready = None
-        _log.info("ready", generation=services.plan.generation, listen=list(server.addresses))
+        return server.addresses
+
+    async def _start_work(
+        self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, timers: Timers
+    ) -> None:
+        """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
+        assert self._executor is not None
+        assert self._engine is not None
+        heartbeats = _heartbeats(store, services.executor_id, services.clock, candidate.manifest.executor.lease)
+        await stack.enter_async_context(self._task(timers.run(), "timers"))
+        await stack.enter_async_context(self._task(heartbeats, "lease"))
+        self._running = await stack.enter_async_context(self._task(self._executor.run(), "executor"))
+        await self._canceller.resume()
+        self._engine.not_ready = None
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""

@@ -130,7 +130,7 @@ class Executor:
         resting = self._resting.setdefault(component.name, {})
         resting[run.execution_id] = run
         if len(resting) > component.max_hot:
-            next(iter(resting.values())).drop("evicted")
+            resting.pop(next(iter(resting))).drop("evicted")
         self._give_back()
 
     def resume(self, run: Run) -> None:
@@ -187,10 +187,13 @@ class Executor:
         run = kind(self._services, self, held, function)
         self._runs[held.execution_id] = run
         run.task = self._tasks.create_task(self._carry_out(run, created), name=held.execution_id)
+        if self._stopping:  # it was being locked when the stop began
+            run.drop("stopping")
 
     async def _carry_out(self, run: Run, created: Ticket | None) -> None:
         """Own a run from its lock to its end. This is the edge at which a failure of ours is told and survived."""
         try:
+            run.begin()
             if created is not None:
                 await created.durable()
             await run.run()

@@ -85,6 +85,7 @@ class Run:
         self.state = held.state
         self.task: asyncio.Task[None] | None = None
         self.drop_reason: DropReason | None = None
+        self._has_begun = False
 
     async def run(self) -> None:
         """Run to an end that is durable, or until dropped.
@@ -100,7 +101,20 @@ class Run:
         """End the guest at once; whoever dropped the run says what becomes of its execution."""
         if self.drop_reason is None and self.task is not None:
             self.drop_reason = reason
-            self.task.cancel()
+            if self._has_begun:
+                self.task.cancel()
+
+    def begin(self) -> None:
+        """Make the run one that can be cancelled; called by its task.
+
+        A task that is cancelled before its first step skips all of its code, also what gives slot and lock back.
+
+        Raises:
+            CancelledError: the run was dropped already.
+        """
+        self._has_begun = True
+        if self.drop_reason is not None:
+            raise asyncio.CancelledError
 
     def concluding(self) -> Concluding:
         """Describe this attempt for the rules."""

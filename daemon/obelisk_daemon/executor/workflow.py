@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome
+from obelisk_daemon.execution.attempt import End, Trap, conclude_overrun, failure_outcome
 from obelisk_daemon.execution.events import (
     ChildRequest,
     DelayRequest,
@@ -83,13 +83,19 @@ class WorkflowRun(Run):
             end = await self._run_guest()
         except _UnloadedError:
             return
-        if isinstance(end.event, Paused):
-            self.journal.new.clear()  # what diverging code asked is no part of the log
+        logs = self._logs.take(flush=True)
+        if not isinstance(end.event, Finished):  # what comes again with the next run is no part of this one's log
+            self.journal.new.clear()
+            logs = ()
         before = self.entries(history(self._take_new()))
-        await self.end(end, self._logs.take(flush=True), before=before, after=self._ahead_of)
+        await self.end(end, logs, before=before, after=self._ahead_of)
 
     def _journal(self, log: StoredLog) -> Journal:
-        return Journal(self.execution_id, log.entries, log.responses, self.services.clock.now)
+        return Journal(self.execution_id, log.entries, log.responses, self._now)
+
+    def _now(self) -> Instant:
+        """Read the clock, never behind the log: what the guest sees live is what will be written."""
+        return max(self.services.clock.now(), self.state.changed_at)
 
     async def _open(self) -> None:
         if self.state.version > 2:  # else it was just created and locked: there is nothing more to read
@@ -105,15 +111,14 @@ class WorkflowRun(Run):
         except NondeterminismError as diverged:
             return self._diverged(diverged)
         except ChildFailedError as failed:
-            return self._failed("child_failed", str(failed), "", failed.failure.failure_id)
+            return self._stopped(Trap("child_failed", str(failed), ""), failed.failure.failure_id)
         except (MisuseError, UnsupportedHostFunctionError) as misuse:
-            return self._failed("trap", str(misuse), "\n".join(getattr(misuse, "__notes__", ())))
+            return self._stopped(Trap("trap", str(misuse), "\n".join(getattr(misuse, "__notes__", ()))))
         except asyncio.CancelledError:
             if self.drop_reason != "overrun":
                 raise
             assert self.task is not None
             self.task.uncancel()
-            self.journal.new.clear()
             return conclude_overrun(self.concluding(), "it computed too long between two host calls")
 
     async def _call(self, wasi: WasiContext) -> End:
@@ -127,8 +132,7 @@ class WorkflowRun(Run):
         if isinstance(ended, GuestReturned):
             self.journal.end()
             return End(Finished(Returned(function.wrap(ended.value))))
-        trap = trap_of(ended, self._logs.tail("stderr", 20), wasi.trace)
-        return self._failed(trap.kind, trap.message, trap.backtrace)
+        return self._stopped(trap_of(ended, self._logs.tail("stderr", 20), wasi.trace))
 
     def _wasi(self) -> WasiContext:
         created = self.held.created
@@ -169,7 +173,6 @@ class WorkflowRun(Run):
         self.is_blocked = True
         try:
             await self._commit_block(join_set, keep=keep).durable()
-            self._ahead_of = None
             if not keep:
                 raise _UnloadedError
             return await self._next_response(join_set)
@@ -214,6 +217,7 @@ class WorkflowRun(Run):
             logs=self._logs.take(),
         )
         ticket = self.services.store.append(append, after=self._ahead_of)
+        self._ahead_of = None  # from here on, only an answer to this very wait can be ahead of its commit
         for _, held in children:
             if held is not None:
                 self.neighbours.start_reserved(held, ticket)
@@ -229,10 +233,18 @@ class WorkflowRun(Run):
         taken, self.journal.new = self.journal.new, []
         return taken
 
-    def _diverged(self, diverged: NondeterminismError) -> End:
+    def _stopped(self, trap: Trap, cause: FailureId | None = None) -> End:
+        """Decide what follows when the guest can't go on: where its log does, that is a divergence."""
+        try:
+            self.journal.end(f"the guest's end ({trap.kind}: {trap.message})")
+        except NondeterminismError as diverged:
+            return self._diverged(diverged, trap.backtrace)
+        return self._failed(trap.kind, trap.message, trap.backtrace, cause)
+
+    def _diverged(self, diverged: NondeterminismError, backtrace: str = "") -> End:
         if self.function.component.on_nondeterminism == "fail":
-            return self._failed("nondeterminism", str(diverged), "")
-        failure = FailureRecord(self.services.ids.failure(), "nondeterminism", str(diverged))
+            return self._failed("nondeterminism", str(diverged), backtrace)
+        failure = FailureRecord(self.services.ids.failure(), "nondeterminism", str(diverged), backtrace)
         digest = self.function.component.digest
         return End(Paused("nondeterminism", failure.failure_id, digest, failure.message), failure)
 

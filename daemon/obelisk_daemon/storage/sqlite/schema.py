@@ -26,13 +26,25 @@ def open_for_writing(file: Path) -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
+    except sqlite3.Error as error:
+        raise _unusable(file, error) from error
+    try:
         connection.row_factory = sqlite3.Row
+        version = _check(connection, file)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        _migrate(connection, file)
-    except sqlite3.DatabaseError as error:
-        raise OperatorError("database_unusable", f"{file} can't be used as a database: {error}") from error
+        _migrate(connection, version)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(file, error) from error
+    except OperatorError:
+        connection.close()
+        raise
     return connection
+
+
+def _unusable(file: Path, error: sqlite3.Error) -> OperatorError:
+    return OperatorError("database_unusable", f"{file} can't be used as a database: {error}")
 
 
 def open_for_reading(file: Path) -> sqlite3.Connection:
@@ -44,18 +56,22 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, file: Path) -> None:
-    scripts = migrations()
+def _check(connection: sqlite3.Connection, file: Path) -> int:
+    """Give the schema's version, before anything in the file is changed."""
+    known = len(migrations())
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application not in (0, _APPLICATION_ID) or (version == 0 and _has_tables(connection)):
+    if application != _APPLICATION_ID and (application or version or _has_tables(connection)):
         raise OperatorError("database_unusable", f"{file} is the database of another program")
-    if version > len(scripts):
+    if version > known:
         raise OperatorError(
-            "database_newer",
-            f"{file} has schema {version}; this obeliskd knows up to {len(scripts)}: run the newer one",
+            "database_newer", f"{file} has schema {version}; this obeliskd knows up to {known}: run the newer one"
         )
-    for number, script in enumerate(scripts[version:], start=version + 1):
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    for number, script in enumerate(migrations()[version:], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {_APPLICATION_ID};\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"

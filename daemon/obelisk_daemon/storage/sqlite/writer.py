@@ -69,7 +69,7 @@ class WriterConnection(aiosqlite.Connection):
 
 
 class _GroupLostError(Exception):
-    """SQLite rolled the whole transaction back, not only the savepoint; `cause` says why."""
+    """The whole transaction was rolled back, not only a savepoint; `cause` says why."""
 
     def __init__(self, cause: sqlite3.Error) -> None:
         super().__init__(str(cause))
@@ -121,12 +121,19 @@ class Writer:
             if not self._queue and not self._stopping:
                 self._wake.clear()
             if group:
-                await self._commit(group)
+                await self._carry_out(group)
 
     def stop(self) -> None:
         """Let `run` end when the queue is empty."""
         self._stopping = True
         self._wake.set()
+
+    async def _carry_out(self, group: list[WriteTicket[Any]]) -> None:
+        try:
+            await self._commit(group)
+        except Exception as error:  # whatever it is: those who wait are told, and nobody after them waits for ever
+            self._break(group, OutcomeUnknownError("writer_failed", f"the database's writer failed: {error!r}"))
+            raise
 
     async def _commit(self, group: list[WriteTicket[Any]]) -> None:
         try:
@@ -162,27 +169,45 @@ class Writer:
         left, self._queue = self._queue, []
         for ticket in [*group, *left]:
             ticket.error = unknown
-        for ticket in left:
             ticket.settle()
 
 
 def _unavailable(cause: sqlite3.Error) -> ObeliskError:
-    code = "storage_full" if cause.sqlite_errorcode == sqlite3.SQLITE_FULL else "storage_failed"
+    code = "storage_full" if _is_full(cause) else "storage_failed"
     return StorageUnavailableError(code, f"the database refused the write: {cause}")
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # an error of Python's module has no code
 
 
 def _commit_group(connection: sqlite3.Connection, group: Sequence[WriteTicket[Any]]) -> None:
     """Run every transaction of the group and commit once. On the writer's thread."""
-    connection.execute("BEGIN IMMEDIATE")
-    for ticket in group:
-        if ticket.after is not None and ticket.after.error is not None:
-            ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
-        else:
-            _run_in_savepoint(connection, ticket)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for ticket in group:
+            if ticket.after is not None and ticket.after.error is not None:
+                ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
+            else:
+                _run_in_savepoint(connection, ticket)
+    except sqlite3.Error as error:
+        # SQLITE_FULL and an interrupt roll everything back, other errors leave it: from here all end the same way
+        raise _rolled_back(connection, error) from error
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
+        if _is_full(error):  # a write to the WAL failed, before the record that makes the commit
+            raise _rolled_back(connection, error) from error
         raise OutcomeUnknownError("commit_failed", f"a commit failed, its outcome is unknown: {error}") from error
+
+
+def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> _GroupLostError:
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise OutcomeUnknownError("rollback_failed", f"{cause}; and the rollback failed: {error}") from error
+    return _GroupLostError(cause)
 
 
 def _run_in_savepoint(connection: sqlite3.Connection, ticket: WriteTicket[Any]) -> None:
@@ -193,11 +218,8 @@ def _run_in_savepoint(connection: sqlite3.Connection, ticket: WriteTicket[Any]) 
     except sqlite3.IntegrityError as error:
         connection.execute("ROLLBACK TO one")
         ticket.error = error
-    except sqlite3.Error as error:
-        # SQLITE_FULL and an interrupt roll everything back, other errors leave it: from here all end the same way
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise _GroupLostError(error) from error
+    except sqlite3.Error:
+        raise
     except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
         connection.execute("ROLLBACK TO one")
         ticket.error = error

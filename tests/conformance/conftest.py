@@ -1,0 +1,31 @@
+"""The stores that keep the promises of the port."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from tests.conformance.world import World
+
+
+def not_expected(error: OutcomeUnknownError) -> None:
+    raise error
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """Give an empty store of every kind there is."""
+    assert request.param == "sqlite"
+    async with open_store(tmp_path / "obelisk.db", not_expected) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def world(store: SqliteStore) -> AsyncIterator[World]:
+    """Give the store with a generation that allows the functions of `building`, checked again at the end."""
+    made = World(store)
+    await made.activate()
+    yield made
+    await made.check()

@@ -1,0 +1,192 @@
+"""A store with a clock and short names for its writes; after each, every row must follow from its log."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.events import (
+    Created,
+    Entry,
+    HistoryEvent,
+    JoinNext,
+    Locked,
+    Response,
+)
+from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.state import fold
+from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+from obelisk_daemon.storage.port import (
+    Append,
+    Change,
+    Generation,
+    Held,
+    ListFilter,
+    LockRequest,
+    Release,
+    ResponseChange,
+    Runnable,
+    StateChange,
+    StoredComponent,
+    Summary,
+)
+from obelisk_daemon.storage.sqlite.store import SqliteStore
+from tests.building import ACTIVITY, DIGEST, EXECUTOR, WORKFLOW, RunScript, created, execution_id, new_execution, run_id
+from tests.building import locked as locked_event
+from tests.fakes.clock import ManualClock
+
+ALLOWED = {ACTIVITY: DIGEST, WORKFLOW: DIGEST}
+
+
+class World:
+    """What a conformance test works with. `changes` is what the store has published."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.clock = ManualClock()
+        self.changes: list[Change] = []
+        self._runs = 0
+        store.subscribe(self.changes.append)
+
+    @property
+    def now(self) -> Instant:
+        return self.clock.now()
+
+    async def activate(self, number: int = 1, allowed: Mapping[str, str] = ALLOWED) -> Generation:
+        generation = Generation(number, self.now, b"manifest", f"hash-{number}", allowed, tuple(set(allowed.values())))
+        codes = [StoredComponent(digest, digest.encode()) for digest in generation.components]
+        await self.store.activate(generation, codes)
+        return generation
+
+    async def submit(self, event: Created | None = None, number: int = 1) -> ExecutionId:
+        """Submit an execution of the activity, or the one that `event` begins."""
+        new = new_execution(event or created(due_at=self.now), number, at=self.now)
+        assert await self.store.submit(new)
+        await self.check()
+        return new.execution_id
+
+    async def lock(
+        self,
+        *,
+        executor: ExecutorId = EXECUTOR,
+        limit: int = 10,
+        runnable: Mapping[str, str] = ALLOWED,
+        at: Instant | None = None,
+    ) -> list[Held]:
+        """Lock what is due."""
+
+        def locking(digest: str) -> "_Locking":
+            return _Locking(executor, digest)
+
+        functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in runnable.items()]
+        held = await self.store.lock(LockRequest(executor, at or self.now, limit, 1, functions, self._new_run))
+        await self.check()
+        return held
+
+    async def start(self, event: Created | None = None, number: int = 1) -> RunScript:
+        """Submit and lock one execution."""
+        started = await self.submit(event, number)
+        (held,) = [held for held in await self.lock() if held.execution_id == started]
+        return RunScript(held)
+
+    async def workflow(self, number: int = 1) -> RunScript:
+        """Submit and lock a workflow."""
+        return await self.start(created(WORKFLOW, params=(10, 3), due_at=self.now), number)
+
+    async def append(self, made: Append) -> None:
+        await self.store.append(made).durable()
+        await self.check()
+
+    async def release(self, run: RunScript, *, reason: str = "stopping", wait: timedelta = timedelta()) -> None:
+        due_at = Instant(self.now + wait // timedelta(microseconds=1))
+        await self.store.release(Release(run.execution_id, run.run_id, reason, self.now, due_at))
+        await self.check()
+
+    async def cancel(self, execution: ExecutionId) -> None:
+        await self.store.request_cancellation(execution, self.now)
+        await self.check()
+
+    async def finish_cancelled(self, execution: ExecutionId, record: FailureRecord) -> bool:
+        ended = await self.store.finish_cancelled(execution, self.now, record)
+        await self.check()
+        return ended
+
+    async def fire(self, limit: int = 100) -> int:
+        fired = await self.store.fire_delays(self.now, limit)
+        await self.check()
+        return fired
+
+    async def row(self, execution: ExecutionId) -> Summary:
+        return await self.store.reads.summary(execution)
+
+    async def log(self, execution: ExecutionId) -> list[Entry]:
+        return await self.store.reads.entries(execution, 0, 10_000)
+
+    async def types(self, execution: ExecutionId) -> list[str]:
+        """Give the types of the events of a log."""
+        return [str(entry.event.__struct_config__.tag) for entry in await self.log(execution)]
+
+    async def responses(self, execution: ExecutionId) -> list[Response]:
+        return await self.store.reads.responses(execution, 0, 10_000)
+
+    def states(self, execution: ExecutionId) -> list[StateChange]:
+        """Give what was published of an execution's state."""
+        return [c for c in self.changes if isinstance(c, StateChange) and c.execution_id == execution]
+
+    def delivered(self, execution: ExecutionId) -> list[Response]:
+        """Give the responses that were published."""
+        return [c.response for c in self.changes if isinstance(c, ResponseChange) and c.execution_id == execution]
+
+    async def check(self) -> None:
+        """Compare every row with what its log and its responses say."""
+        rows = await self.store.reads.summaries(ListFilter(limit=1_000))
+        for row in rows:
+            check_row(row, await self.log(row.execution_id), await self.responses(row.execution_id))
+
+    def _new_run(self) -> RunId:
+        self._runs += 1
+        return run_id(self._runs)
+
+
+class _Locking(msgspec.Struct, frozen=True):
+    executor: ExecutorId
+    digest: str
+
+    def __call__(self, run: RunId, attempt: int) -> Locked:
+        return msgspec.structs.replace(locked_event(1, attempt, self.executor, digest=self.digest), run_id=run)
+
+
+def check_row(row: Summary, entries: list[Entry], responses: list[Response]) -> None:
+    """Assert that a row is the projection of its log.
+
+    A workflow that waits is the one thing that the log alone doesn't tell: where it waits again after a replay, and
+    whether its response has come, the responses say.
+    """
+    state = fold(entries)
+    for name in ("version", "lifecycle", "digest", "changed_at", "pause_reason", "outcome"):
+        assert getattr(row, name) == getattr(state, name), name
+    assert row.attempts == state.failed_attempts + (row.status in ("locked", "finished"))
+    assert row.created_at == entries[0].created_at
+    assert [response.seq for response in responses] == list(range(1, len(responses) + 1))
+    if state.status not in ("locked", "blocked"):
+        assert (row.status, row.due_at, row.join_set) == (state.status, state.due_at, state.join_set)
+    elif row.status != "locked":
+        _check_waiting(row, entries, responses)
+
+
+def _check_waiting(row: Summary, entries: list[Entry], responses: list[Response]) -> None:
+    awaited = [e.event.event.join_set for e in entries if isinstance(e.event, HistoryEvent) and _waits(e.event)]
+    join_set = awaited[-1]
+    answered = sum(response.join_set == join_set for response in responses) >= awaited.count(join_set)
+    assert row.status == ("pending_at" if answered else "blocked")
+    assert (row.due_at is not None) == answered
+    assert row.join_set == join_set
+
+
+def _waits(event: HistoryEvent) -> bool:
+    return isinstance(event.event, JoinNext)
+
+
+def first() -> ExecutionId:
+    return execution_id(1)

@@ -1,0 +1,177 @@
+"""What may happen before a commit and what may not, and what becomes of runs when a commit fails."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+import pytest
+
+from obelisk_daemon.errors import StorageUnavailableError
+from obelisk_daemon.execution.events import Finished
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.executor import executor as executor_module
+from obelisk_daemon.ids import child_id
+from obelisk_daemon.storage.port import Append, Ticket
+from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.wasm.callbacks import GUESTS
+from tests.building import OK, execution_id, run_id
+from tests.integration.executor.engine import FIBO, Daemon, Lab, Use
+from tests.integration.executor.test_running import history_of
+
+pytestmark = pytest.mark.anyio
+RUN = "testing:fibo/workflow.fiboa"
+FIRST_CALL = child_id(execution_id(), "o:1", 1)
+Refusal = Callable[[SqliteStore, Append], Ticket]
+
+
+class Refusing:
+    """A store that refuses the first append of which `chosen` says so, in the way of `refusal`."""
+
+    def __init__(self, store: SqliteStore, chosen: Callable[[Append], bool], refusal: Refusal) -> None:
+        self._store = store
+        self._chosen = chosen
+        self._refusal = refusal
+        self.refused: list[Append] = []
+        self.appends: list[Append] = []
+
+    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> Ticket:
+        self.appends.append(append)
+        if not self.refused and self._chosen(append):
+            self.refused.append(append)
+            return self._refusal(self._store, append)
+        return self._store.append(append, after=after, linger=linger)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+def conflict(store: SqliteStore, append: Append) -> Ticket:
+    return store.append(msgspec.structs.replace(append, run_id=run_id(99)))
+
+
+def full(store: SqliteStore, _: Append) -> Ticket:
+    def refuse(_: Transaction) -> None:
+        raise StorageUnavailableError("storage_full", "the database refused the write")
+
+    return store.writer.queue(refuse)
+
+
+def is_end_of_call(append: Append) -> bool:
+    return append.execution_id == FIRST_CALL and isinstance(append.entries[-1].event, Finished)
+
+
+def asks_for_call(append: Append) -> bool:
+    return any(child.execution_id == FIRST_CALL for child in append.children)
+
+
+@pytest.fixture(autouse=True)
+def _no_long_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "_RELEASE_BACKOFF", timedelta(milliseconds=5))
+
+
+async def undisturbed(lab: Lab, linked, directory) -> list[object]:
+    directory.mkdir()
+    async with Lab(linked, directory, lab.clock).daemon() as daemon:
+        execution = await daemon.submit(RUN, 10, 3)
+        await daemon.result(execution)
+        return history_of(await daemon.log(execution))
+
+
+@pytest.mark.parametrize("refusal", [conflict, full])
+async def test_a_parent_that_ran_ahead_of_a_commit_that_failed_is_dropped_and_goes_on_right(
+    lab: Lab, linked, tmp_path, refusal: Refusal
+) -> None:
+    refusing: list[Refusing] = []
+
+    def over(store: SqliteStore) -> Refusing:
+        refusing.append(Refusing(store, is_end_of_call, refusal))
+        return refusing[0]
+
+    async with lab.daemon(over=over) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit(RUN, 10, 3)
+        assert await daemon.result(execution) == OK
+        assert history_of(await daemon.log(execution)) == await undisturbed(lab, linked, tmp_path / "other")
+        assert (await daemon.types(FIRST_CALL)).count("finished") == 1
+        assert (await daemon.row(FIRST_CALL)).attempts == 1
+        await daemon.check(execution, FIRST_CALL)
+        await daemon.settled(lambda: daemon.executor.running == 0)
+    (end,) = refusing[0].refused
+    after_it = refusing[0].appends[refusing[0].appends.index(end) + 1]
+    assert after_it.execution_id == execution  # the parent did run ahead
+
+
+async def test_a_parent_that_ran_ahead_and_asks_for_nothing_more_is_dropped_at_once(lab: Lab) -> None:
+    """It computes on what never became durable; its next append would be refused, but there is none."""
+    over = partial(Refusing, chosen=is_end_of_call, refusal=conflict)
+    async with lab.daemon(FIBO, Use("logging"), over=over) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit("testing:logging/logging.run", 1, True)
+        await daemon.until(lambda: daemon.types(execution), lambda types: types.count("locked") == 2)
+        await daemon.check(execution)
+        await daemon.cancel(execution)
+
+
+@pytest.mark.parametrize("refusal", [conflict, full])
+async def test_a_reserved_child_whose_creation_was_refused_never_runs_and_gives_its_slot_back(
+    lab: Lab, refusal: Refusal
+) -> None:
+    async with lab.daemon(over=lambda store: Refusing(store, asks_for_call, refusal)) as daemon:  # type: ignore[arg-type,return-value]
+        execution = await daemon.submit(RUN, 10, 2)
+        assert await daemon.result(execution) == OK
+        await daemon.settled(lambda: daemon.executor.running == 0)
+        assert (await daemon.types(FIRST_CALL)).count("finished") == 1
+        await daemon.check(execution)
+
+
+async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_before(lab: Lab) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert leave.wait(20)
+
+    def hold(store: SqliteStore, append: Append) -> Ticket:
+        store.writer.queue(slow)
+        return store.append(append)
+
+    refusing: list[Refusing] = []
+
+    def over(store: SqliteStore) -> Refusing:
+        refusing.append(Refusing(store, asks_for_call, hold))
+        return refusing[0]
+
+    async with lab.daemon(over=over) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit(RUN, 10, 1)
+        await asyncio.to_thread(entered.wait, 20)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert daemon.executor.running == 2  # the child has its slot,
+        assert len(GUESTS) == 1  # and no guest,
+        assert not any(is_end_of_call(append) for append in refusing[0].appends)  # and had none
+        leave.set()
+        assert await daemon.result(execution) == OK
+
+
+async def limit_pages(daemon: Daemon, more: int) -> None:
+    def limit(tx: Transaction) -> None:
+        (pages,) = tx.execute("PRAGMA page_count").fetchone()
+        tx.execute(f"PRAGMA max_page_count = {pages + more}")
+
+    await daemon.store.writer.queue(limit).durable()
+
+
+async def test_a_full_disk_loses_no_run_and_counts_none(lab: Lab) -> None:
+    text = "x" * 200_000
+    async with lab.daemon(Use("faults")) as daemon:
+        await limit_pages(daemon, 60)
+        execution = await daemon.submit("testing:faults/faults.echo-text", text)
+        await daemon.until(lambda: daemon.types(execution), lambda types: "unlocked" in types)
+        await limit_pages(daemon, 10_000)
+        assert await daemon.result(execution) == Returned({"ok": text})
+        assert (await daemon.row(execution)).attempts == 1
+        reasons = {e.event.reason for e in await daemon.log(execution) if hasattr(e.event, "reason")}
+        assert reasons == {"storage_full"}
+        await daemon.check(execution)

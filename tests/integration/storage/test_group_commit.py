@@ -1,0 +1,187 @@
+"""The writer of SQLite: what is queued together is committed together, and one that fails fails alone."""
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from obelisk_daemon.errors import StorageUnavailableError
+from obelisk_daemon.execution.events import Finished
+from obelisk_daemon.ids import RunId
+from obelisk_daemon.storage.port import ListFilter, LockRequest, Runnable, VersionConflictError
+from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.writer import Transaction
+from tests.building import (
+    ACTIVITY,
+    DIGEST,
+    EXECUTOR,
+    OK,
+    RunScript,
+    created,
+    execution_id,
+    locked,
+    new_execution,
+    run_id,
+)
+from tests.conformance.world import World
+from tests.fakes.clock import START
+
+pytestmark = pytest.mark.anyio
+
+
+def submits(store: SqliteStore, count: int, start: int = 1) -> list[asyncio.Task[bool]]:
+    loop = asyncio.get_running_loop()
+    return [loop.create_task(store.submit(new_execution(created(), n))) for n in range(start, start + count)]
+
+
+async def count(store: SqliteStore) -> int:
+    return len(await store.reads.summaries(ListFilter(limit=1_000)))
+
+
+async def test_what_is_queued_at_once_shares_one_commit(store: SqliteStore) -> None:
+    before = store.writer.commits
+    await asyncio.gather(*submits(store, 100))
+    assert store.writer.commits - before == 1
+    assert await count(store) == 100
+
+
+async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqliteStore) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert leave.wait(10)
+
+    before = store.writer.commits
+    first = store.writer.queue(slow)
+    await asyncio.to_thread(entered.wait)
+    others = submits(store, 50)
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in others)
+    leave.set()
+    await asyncio.gather(first.durable(), *others)
+    assert store.writer.commits - before == 2
+
+
+async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqliteStore) -> None:
+    world = World(store)
+    await world.activate()
+    parent, before = await world.workflow(), store.writer.commits
+    first = store.append(parent.append(world.now), linger=True)
+    await asyncio.sleep(0)
+    second = store.append(parent.append(world.now, Finished(OK)))
+    await asyncio.gather(first.durable(), second.durable())
+    assert store.writer.commits - before == 1
+
+
+async def test_a_write_that_lingers_alone_is_still_written(store: SqliteStore) -> None:
+    world = World(store)
+    await world.activate()
+    run = await world.start()
+    await asyncio.wait_for(store.append(run.append(world.now, Finished(OK)), linger=True).durable(), 10)
+
+
+def refuse(_: Transaction) -> None:
+    raise ValueError("a bug")
+
+
+def duplicate(tx: Transaction) -> None:
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
+
+
+def nonsense(tx: Transaction) -> None:
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
+    tx.execute("SELECT nonsense FROM nowhere")
+
+
+def unbindable(tx: Transaction) -> None:
+    tx.execute("INSERT INTO executor VALUES (?, 'b', 1, 1)", (object(),))
+
+
+@pytest.mark.parametrize(
+    ("work", "error"),
+    [
+        (refuse, ValueError),
+        (duplicate, sqlite3.IntegrityError),
+        (nonsense, StorageUnavailableError),
+        (unbindable, StorageUnavailableError),
+    ],
+)
+async def test_a_write_that_fails_fails_alone_and_leaves_nothing(store: SqliteStore, work, error: type) -> None:
+    before = submits(store, 5)
+    await asyncio.sleep(0)
+    guilty = store.writer.queue(work)
+    after = submits(store, 5, start=6)
+    assert await asyncio.gather(*before, *after) == [True] * 10
+    with pytest.raises(error):
+        await guilty.durable()
+    assert await count(store) == 10
+    rows = store.writer.queue(lambda tx: tx.execute("SELECT count(*) FROM executor").fetchone()[0])
+    assert await rows.outcome() == 0
+
+
+async def test_a_conflict_in_a_group_fails_alone(store: SqliteStore) -> None:
+    world = World(store)
+    await world.activate()
+    runs = [await world.start(created(), number) for number in range(1, 6)]
+    appends = [run.append(world.now, Finished(OK)) for run in runs]
+    await world.release(runs[2])
+    tickets = [store.append(append) for append in appends]
+    answers = await asyncio.gather(*[ticket.durable() for ticket in tickets], return_exceptions=True)
+    assert [type(answer) for answer in answers].count(VersionConflictError) == 1
+    await world.check()
+
+
+async def test_changes_are_published_once_when_a_group_is_written_one_by_one(store: SqliteStore) -> None:
+    world = World(store)
+    tasks = submits(store, 3)
+    await asyncio.sleep(0)
+    with pytest.raises(StorageUnavailableError):
+        await store.writer.queue(nonsense).durable()
+    await asyncio.gather(*tasks)
+    assert [change.execution_id for change in world.changes] == [execution_id(n) for n in (1, 2, 3)]
+
+
+async def test_another_process_that_holds_the_database_delays_nobody_for_ever(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    await store.writer.queue(lambda tx: tx.execute("PRAGMA busy_timeout = 0")).durable()
+    other = sqlite3.connect(tmp_path / "obelisk.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailableError) as refused:
+        await asyncio.wait_for(store.submit(new_execution(created())), 10)
+    assert refused.value.code == "storage_failed"
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.submit(new_execution(created()))
+
+
+async def test_ids_of_runs_are_drawn_on_the_loop(store: SqliteStore) -> None:
+    """Their source serves the loop at the same time, and is not made for two threads."""
+    threads: list[int] = []
+
+    def new_run() -> RunId:
+        threads.append(threading.get_ident())
+        return run_id(len(threads))
+
+    world = World(store)
+    await world.activate()
+    for number in (1, 2, 3):
+        await world.submit(number=number)
+    runnable = [Runnable(ACTIVITY, DIGEST, lambda run, n: locked(int(run[-3:]), n))]
+    request = LockRequest(EXECUTOR, START, 2, 1, runnable, new_run)
+    held = [*await store.lock(request), *await store.lock(request), *await store.lock(request)]
+    assert len({RunScript(one).run_id for one in held}) == 3
+    assert set(threads) == {threading.get_ident()}
+
+
+async def test_what_is_queued_when_the_store_closes_is_written(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "other.db", pytest.fail) as closing:
+        tasks = submits(closing, 20)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*tasks) == [True] * 20
+    async with open_store(tmp_path / "other.db", pytest.fail) as reopened:
+        assert await count(reopened) == 20

@@ -1,0 +1,67 @@
+"""Every statement finds its rows by an index: what a daemon does all day must not slow down as executions end."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.schema import open_for_writing
+
+UNFINISHED = "USING INDEX execution_unfinished"
+LISTS = {"list_executions", "list_by_function", "list_children"}
+"""For people, page by page: they walk a key in order."""
+SMALL = {"read_allowed", "active_generation", "counts"}
+"""Tables of a few rows, and one walk over the unfinished."""
+INDEXED = {
+    "lock_due": f"SEARCH e {UNFINISHED} (status=? AND due_at<?)",
+    "next_pending": f"SEARCH execution {UNFINISHED} (status=? AND due_at>?)",
+    "lost_runs": f"SEARCH execution {UNFINISHED} (status=?)",
+    "release_hot": f"SEARCH execution {UNFINISHED} (status=?)",
+    "cancelling": f"SEARCH execution {UNFINISHED} (status=?)",
+    "paused_automatically": f"SEARCH execution {UNFINISHED} (status=?)",
+    "counts": f"SCAN execution {UNFINISHED}",
+    "update_by_run": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "update_by_version": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "deliver_response": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "wake_if_answered": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "children": "SEARCH execution USING INDEX execution_children (parent_id=?)",
+    "list_children": "SEARCH execution USING INDEX execution_children (parent_id=?)",
+    "events_from": "SEARCH event USING PRIMARY KEY (execution_id=? AND version>?)",
+    "responses_from": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
+    "due_delays": "SEARCH delay USING INDEX delay_due (due_at<?)",
+    "delete_delays_of": "SEARCH delay USING COVERING INDEX delay_execution (execution_id=?)",
+    "log_lines_after": "SEARCH log_line USING INDEX log_line_execution (execution_id=? AND position>?)",
+}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    file: Path = tmp_path_factory.mktemp("plans") / "obelisk.db"
+    connection = open_for_writing(file)
+    yield connection
+    connection.close()
+
+
+def plan(database: sqlite3.Connection, name: str) -> list[str]:
+    sql = SQL[name]
+    named = {parameter: "{}" if parameter == "runnable" else None for parameter in re.findall(r":(\w+)", sql)}
+    values = named or (None,) * sql.count("?")
+    return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+@pytest.mark.parametrize("name", sorted(INDEXED))
+def test_a_statement_uses_the_index_made_for_it(database: sqlite3.Connection, name: str) -> None:
+    assert INDEXED[name] in plan(database, name)
+
+
+@pytest.mark.parametrize("name", sorted(set(SQL) - LISTS - SMALL))
+def test_no_statement_reads_a_whole_table(database: sqlite3.Connection, name: str) -> None:
+    scans = [step for step in plan(database, name) if step.startswith("SCAN") and "json_each" not in step]
+    assert scans == []
+
+
+def test_locking_takes_the_longest_due_without_sorting(database: sqlite3.Connection) -> None:
+    assert not any("TEMP B-TREE" in step for step in plan(database, "lock_due"))
