@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from wasmtime import component as wc
 
-from obelisk_daemon.clock import Clock, Instant
+from obelisk_daemon.clock import Clock, Instant, after
 from obelisk_daemon.deployment.activation import lift_automatic_pauses
 from obelisk_daemon.deployment.planning import _Resolver
 from obelisk_daemon.execution.events import Entry, RetryPolicy
@@ -120,9 +120,9 @@ class Daemon:
         self._changed = asyncio.Event()
         store.subscribe(self._follow)
 
-    async def submit(self, ffqn: str, *params: object, number: int = 1) -> ExecutionId:
+    async def submit(self, ffqn: str, *params: object, number: int = 1, wait: timedelta = timedelta()) -> ExecutionId:
         now = self.services.clock.now()
-        event = created(self.services, self.services.plan.functions[ffqn], list(params), now)
+        event = created(self.services, self.services.plan.functions[ffqn], list(params), after(now, wait))
         await self.store.submit(new_execution(execution_id(number), event, now))
         return execution_id(number)
 

@@ -128,11 +128,13 @@ async def test_a_guest_sees_the_same_time_whether_it_is_replayed_or_not(linked, 
         async with Lab(linked, tmp_path / on_block, clock).daemon(Use("random", on_block=on_block)) as daemon:
 
             def fall_behind(change: object, clock: ManualClock = clock) -> None:
-                if getattr(change, "status", None) == "locked" and clock.now() == START:
-                    clock.advance(timedelta(hours=-1))
+                if getattr(change, "status", None) == "locked" and clock.now() == START + 3_600_000_000:
+                    clock.advance(timedelta(minutes=-59))
 
             daemon.store.subscribe(fall_behind)
-            execution = await daemon.submit(DRAW)
+            execution = await daemon.submit(DRAW, wait=timedelta(minutes=1))
+            clock.advance(timedelta(hours=1))
+            daemon.look_at_the_clock()
             await daemon.waiting(execution)
             clock.advance(timedelta(hours=2))
             daemon.look_at_the_clock()
