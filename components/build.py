@@ -72,6 +72,10 @@ COMPONENTS: Final = (
     Component("http-python", "activity", "http-python/app.py", "http-client"),
     Component("http-js", "activity", "http-js/app.js", "http-client", ("fetch-event",)),
     Component("demo-python", "workflow", "demo-python/app.py", "demo"),
+    Component("backtraces-python", "workflow", "testing/backtraces-python/app.py", "backtraces-guest"),
+    Component("fanout", "workflow", "testing/fanout.wat", "fanout"),
+    Component("interpreter-js", "workflow", "testing/interpreter-js/app.js", "interpreter", ("http", "fetch-event")),
+    Component("interpreter-python", "workflow", "testing/interpreter-python/app.py", "interpreter"),
     Component("faults", "activity", "testing/faults.wat", "faults"),
     Component("faulty-caller", "workflow", "testing/faulty-caller.wat", "faulty-caller"),
     Component("fiboa-changed", "workflow", "testing/fiboa-changed.wat", "fiboa-changed"),
@@ -94,14 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     for component in [known[name] for name in options.names] or COMPONENTS:
         try:
-            print(f"{component.name:16} {check(component) if options.check else update(component)}", flush=True)
+            print(f"{component.name:18} {check(component) if options.check else update(component)}", flush=True)
         except ToolMissingError as error:
             skipped = component.language == "js" and not options.names
             failed |= not skipped
-            print(f"{component.name:16} {'skipped' if skipped else 'FAILED'}: {error}", flush=True)
+            print(f"{component.name:18} {'skipped' if skipped else 'FAILED'}: {error}", flush=True)
         except BuildError as error:
             failed = True
-            print(f"{component.name:16} FAILED: {error}", flush=True)
+            print(f"{component.name:18} FAILED: {error}", flush=True)
     return int(failed)
 
 
@@ -160,12 +164,17 @@ def input_files(component: Component) -> Iterator[Path]:
     if component.committed:
         yield ROOT / component.source
     else:
-        yield from component.folder.glob(f"*.{component.language}")
+        yield from sources(component)
     yield from (component.folder / "wit").glob("*.wit")
     yield from WIT_DEPS.glob("*.wit")
     if component.language == "js":
         yield ROOT / "componentize.mjs"
         yield ROOT / "package-lock.json"
+
+
+def sources(component: Component) -> Iterator[Path]:
+    """Yield the files in the component's language, without its tests."""
+    return (file for file in component.folder.glob(f"*.{component.language}") if not file.name.startswith("test_"))
 
 
 def is_current(component: Component, inputs: str) -> bool:
@@ -214,14 +223,14 @@ def build_wat(component: Component, scratch: Path) -> Path:
 
 
 def build_python(component: Component, scratch: Path) -> Path:
-    result, sources = scratch / "result.wasm", scratch / "sources"
+    result, copies = scratch / "result.wasm", scratch / "sources"
     # From a copy, since the Python in the component would leave its __pycache__ there.
-    sources.mkdir()
-    for file in component.folder.glob("*.py"):
-        shutil.copy(file, sources)
+    copies.mkdir()
+    for file in sources(component):
+        shutil.copy(file, copies)
     tool, app = find_tool("componentize-py"), Path(component.source).stem
     options = ["-d", "wit", "-w", component.world]
-    run(component.folder, tool, *options, "componentize", app, "-p", str(sources), "-o", str(result))
+    run(component.folder, tool, *options, "componentize", app, "-p", str(copies), "-o", str(result))
     return result
 
 

@@ -24,7 +24,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.outcome import Failed, FailureKind, FailureRecord, Outcome, Returned
 from obelisk_daemon.execution.state import State, apply, block, fold, unload
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, child_id, delay_id
-from obelisk_daemon.storage.port import Append, Held, NewExecution
+from obelisk_daemon.storage.records import Append, Awaits, Held, NewExecution
 from tests.fakes.clock import START, ManualClock
 
 DIGEST = "sha256:" + "ab" * 32
@@ -159,7 +159,8 @@ class RunScript:
 
     def block_again(self, number: int, consumed: int = 0, *, keep: bool) -> Append:
         """Wait where a replay came to the end of its log."""
-        made = Append(self.execution_id, self.run_id, (), self.state, awaits=(f"o:{number}", consumed + 1))
+        awaits = Awaits(f"o:{number}", consumed + 1, is_new=False)
+        made = Append(self.execution_id, self.run_id, (), self.state, awaits=awaits)
         return self._blocked(made, f"o:{number}", keep=keep)
 
     def _blocked(self, made: Append, join_set: str, *, keep: bool) -> Append:

@@ -32,6 +32,9 @@ def main() -> None:
             control(commands, environment, "status", "--wait", "30s")
             answer = control(commands, environment, "submit", ".../workflow.fiboa", "[10, 20]", "--wait", "--json")
             assert json.loads(answer)["result"] == {"ok": 55}, answer
+            text = control(commands, environment, "wit", "--extensions")
+            assert "fibo-submit: func(" in text, text
+            assert "package obelisk:types@5.0.0 {" in text, text
         finally:
             daemon.terminate()
         assert daemon.wait(30) == 0

@@ -10,12 +10,15 @@ from typing import Final
 import msgspec
 
 from obelisk_config import keys
+from obelisk_config.forms import COMPONENT_NAME
 from obelisk_config.model import ComponentKind
 from obelisk_config.rules import Key
+from obelisk_config.stubs import SOURCES, STUB
 from obelisk_config.tables import TableOf, toml
 
 _TOP: Final = """\
-# Every key of obelisk.toml with its default. All of them may be left out but name, path and digest of a component.
+# Every key of obelisk.toml with its default. All of them may be left out but name, path and digest of a component,
+# and what the functions of a stub are.
 # Durations are written "250ms", "30s", "5m", "1h", "7d"; sizes "64KiB", "256MiB", "1GiB".
 """
 _FUNCTION: Final = "example:package/interface.function"
@@ -31,7 +34,19 @@ def example() -> str:
         sections.append(_section(f"[[{kind}]]", _own_keys(kind)))
         head = "# What holds for one of its functions only, named in full."
         sections.append(f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", keys.FUNCTION[kind].keys)}')
-    return "\n".join(sections)
+    return "\n".join((*sections, *_stubs()))
+
+
+def _stubs() -> Iterator[str]:
+    """Write a stub of each of the three ways, of which a stub has one."""
+    head = "# A stub is never run: a workflow, a person or a program gives its executions their results.\n"
+    for source, companions in SOURCES.items():
+        own = [key for key in STUB.keys if key.name in ("name", source, *companions)]
+        example = {"ffqn": "my-stub", "wit": "my-wit-stub", "path": "my-component-stub"}[source]
+        doc = own[0].doc if source == "ffqn" else COMPONENT_NAME.doc
+        own[0] = msgspec.structs.replace(own[0], example=example, doc=doc)
+        yield head + _section("[[stub]]", tuple(own))
+        head = "# The same, with another way to say what its functions are.\n"
 
 
 def _own_keys(kind: ComponentKind) -> tuple[Key, ...]:

@@ -16,6 +16,7 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/=-]{0,61}[A-Za-z0-9])?", r
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _WIT: Final = r"%?[a-zA-Z][a-zA-Z0-9-]*"
 _FFQN: Final = re.compile(rf"{_WIT}:{_WIT}/{_WIT}(@[0-9A-Za-z.+-]+)?\.{_WIT}", re.ASCII)
+_PARAMETER: Final = re.compile(r"%?(?P<name>[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*)", re.ASCII)
 _VARIABLE: Final = re.compile(r"[^=\0]+")
 _PLACE: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})", re.ASCII)
 _ORIGIN: Final = re.compile(
@@ -26,6 +27,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 SOCKET_PATH_BYTES: Final = 107
 """What Linux takes for the path of a unix socket."""
+WIT_TYPE_LENGTH: Final = 16_384
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -47,6 +49,28 @@ def digest(text: str) -> str:
 def ffqn(text: str) -> str:
     """Check the full name of a function."""
     return _matching(_FFQN, text, "is not a function name")
+
+
+def stub_ffqn(text: str) -> str:
+    """Check the full name of a function, and give it as a component exports it: without the `%` of WIT text."""
+    return ffqn(text).replace("%", "")
+
+
+def parameter(text: str) -> str:
+    """Check the name of a parameter, and give it without a `%`."""
+    match = _PARAMETER.fullmatch(text)
+    if match is None:
+        better = re.sub(r"[_ ]+", "-", text)
+        hint = f'WIT has no _ and no spaces in names: write "{better}"' if _PARAMETER.fullmatch(better) else ""
+        raise FormError(f'"{text[:80]}" is not the name of a parameter', hint=hint)
+    return match["name"]
+
+
+def wit_type(text: str) -> str:
+    """Check that there may be a WIT type in a text; what it says is read by the daemon."""
+    if not text.strip() or len(text) > WIT_TYPE_LENGTH:
+        raise FormError(f"a type has 1 to {WIT_TYPE_LENGTH} characters")
+    return text
 
 
 def path(text: str) -> str:
@@ -144,7 +168,7 @@ def _international(text: str) -> NoReturn:
         ascii_form = text.lower().encode("idna").decode()
     except UnicodeError:
         raise FormError(f'"{text[:80]}" is not a host name') from None
-    raise FormError(f'"{text[:80]}" is not ASCII", hint=f"write it as {ascii_form}')
+    raise FormError(f'"{text[:80]}" is not ASCII', hint=f"write it as {ascii_form}")
 
 
 def _matching(pattern: re.Pattern[str], text: str, complaint: str) -> str:
@@ -170,7 +194,25 @@ DIGEST: Final = Text(
     "a digest in quotes", "bad_digest", "a digest is sha256: and 64 digits 0-9 a-f, in lower case", digest
 )
 FFQN: Final = Text("", "bad_ffqn", 'write it in full and in quotes: "namespace:package/interface.function"', ffqn)
+STUB_FFQN: Final = Text(FFQN.expected, FFQN.code, FFQN.hint, stub_ffqn)
 PATH: Final = Text("a path in quotes", "bad_path", 'for example "components/orders.wasm"', path)
+WIT_PATH: Final = Text("a path in quotes", "bad_path", 'for example "wit/approval.wit"', path)
+WIT_TYPE: Final = Text(
+    "a WIT type in quotes", "bad_wit_type", 'for example "u64", "list<string>", "result<bool, string>"', wit_type
+)
+COMPONENT_NAME: Final = Key(
+    "name", NAME, "Names it in logs and commands; no two components share one.", example="example", required=True
+)
+COMPONENT_PATH: Final = Key(
+    "path", PATH, "The component's file, relative to this one.", example="components/example.wasm", required=True
+)
+COMPONENT_DIGEST: Final = Key(
+    "digest",
+    DIGEST,
+    "The SHA-256 of that file, which must match; only with --dev may it be left out.",
+    example=f"sha256:{'0' * 64}",
+)
+PARAMETER: Final = Text("a name in quotes", "bad_name", "write words of letters and digits, joined with -", parameter)
 VARIABLE: Final = Text("", "bad_env", "a name is not empty and holds no = and no NUL", variable)
 VARIABLE_VALUE: Final = Text("text", "bad_env", 'write text in quotes, for example "80"', variable_value)
 LISTEN: Final = Listing(

@@ -12,6 +12,7 @@ from obelisk_config import forms
 from obelisk_config.model import ComponentKind
 from obelisk_config.place import Place
 from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Size
+from obelisk_config.stubs import STUB
 from obelisk_config.tables import MapOf, TableOf, TablesOf
 
 _MS: Final = timedelta(milliseconds=1)
@@ -112,7 +113,7 @@ EXECUTOR: Final = TableOf(
 )
 
 
-def _function_keys(timeout: Key, retry_on: Key) -> tuple[Key, ...]:
+def _function_keys(timeout: Key, retry_on: Key, *more: Key) -> tuple[Key, ...]:
     return (
         timeout,
         Key("max_retries", Number(0, 1_000_000), "How often a failed run is tried again.", 5),
@@ -124,6 +125,7 @@ def _function_keys(timeout: Key, retry_on: Key) -> tuple[Key, ...]:
         ),
         retry_on,
         Key("labels", forms.LABELS, "What an executor must offer to run it; replaces what was set before.", []),
+        *more,
     )
 
 
@@ -161,15 +163,16 @@ WORKFLOW_LIMITS: Final = _limits(
 )
 _LIMITS_DOC: Final = "What one run may use; keys left out keep their value."
 _STDIO: Final = Key("forward_stdio", Boolean(), "Also write the guest's output to the daemon's.", default=False)
-_FUNCTION_LATER: Final = {"queue_timeout": _LATER, "deadline": _LATER, "priority": _LATER, "cancellable": _LATER}
-_COMPONENT_LATER: Final = _FUNCTION_LATER | {
-    "max_running": _LATER,
-    "max_pending": _LATER,
-    "when_full": _LATER,
-    "max_history_events": _LATER,
-    "on_trap": _LATER,
+_COMPONENT_LATER: Final = dict.fromkeys(
+    ("queue_timeout", "deadline", "priority", "max_running", "max_pending", "when_full"), _LATER
+)
+_WORKFLOW_ONLY: Final = ("on_block", "max_hot", "on_nondeterminism", "on_trap", "max_history_events")
+_NOT_OF_ACTIVITIES: Final = dict.fromkeys(_WORKFLOW_ONLY, _A_WORKFLOW) | {
+    "cancellable": "only a workflow has it; an activity can always be cancelled"
 }
-_NOT_OF_ACTIVITIES: Final = dict.fromkeys(("on_block", "max_hot", "on_nondeterminism", "on_trap"), _A_WORKFLOW)
+_NOT_OF_FUNCTIONS: Final = dict.fromkeys(
+    _WORKFLOW_ONLY, "it holds for all functions of a workflow: write it into [[workflow]]"
+)
 
 _ACTIVITY_FUNCTION: Final = _function_keys(
     Key("timeout", Duration(_MS, 30 * _DAY), "How long one attempt may take.", "30s"),
@@ -190,10 +193,16 @@ _WORKFLOW_FUNCTION: Final = _function_keys(
         "What is tried again: only a timeout, since on anything else it would do the same again.",
         ["timeout"],
     ),
+    Key(
+        "cancellable",
+        Boolean(),
+        "Whether it may be cancelled without force, as it always may where its name ends in -cancellable.",
+        default=False,
+    ),
 )
 FUNCTION: Final[dict[ComponentKind, TableOf]] = {
     "activity": TableOf("a function of an activity", _ACTIVITY_FUNCTION, _COMPONENT_LATER | _NOT_OF_ACTIVITIES),
-    "workflow": TableOf("a function of a workflow", _WORKFLOW_FUNCTION, _COMPONENT_LATER),
+    "workflow": TableOf("a function of a workflow", _WORKFLOW_FUNCTION, _COMPONENT_LATER | _NOT_OF_FUNCTIONS),
 }
 
 _ACTIVITY_SETTINGS: Final = (
@@ -265,6 +274,18 @@ _WORKFLOW_SETTINGS: Final = (
         'What happens when a replay differs from the log: "pause" until its code is put right, or "fail".',
         "pause",
     ),
+    Key(
+        "on_trap",
+        Choice(("fail", "pause")),
+        'What a trap does: "fail" ends it, "pause" keeps it and its children until its code is put right.',
+        "fail",
+    ),
+    Key(
+        "max_history_events",
+        Number(100, 10_000_000),
+        "How many things it may ask of the host; at half of it there is a warning, beyond it fails.",
+        50_000,
+    ),
 )
 SETTINGS: Final[dict[ComponentKind, TableOf]] = {
     "activity": TableOf("[defaults.activity]", _ACTIVITY_SETTINGS, _COMPONENT_LATER | _NOT_OF_ACTIVITIES),
@@ -275,26 +296,9 @@ SETTINGS: Final[dict[ComponentKind, TableOf]] = {
 def _own_keys(kind: ComponentKind) -> tuple[Key, ...]:
     functions = MapOf(forms.FFQN, FUNCTION[kind])
     return (
-        Key(
-            "name",
-            forms.NAME,
-            "Names it in logs and commands; no two components share one.",
-            example="example",
-            required=True,
-        ),
-        Key(
-            "path",
-            forms.PATH,
-            "The component's file, relative to this one.",
-            example="components/example.wasm",
-            required=True,
-        ),
-        Key(
-            "digest",
-            forms.DIGEST,
-            "The SHA-256 of that file, which must match; only with --dev may it be left out.",
-            example=f"sha256:{'0' * 64}",
-        ),
+        forms.COMPONENT_NAME,
+        forms.COMPONENT_PATH,
+        forms.COMPONENT_DIGEST,
         Key("env", MapOf(forms.VARIABLE, forms.VARIABLE_VALUE), "Its environment variables, and no others.", {}),
         Key("functions", functions, "Settings of single functions, by full name; here timeout, for example.", {}),
     )
@@ -311,6 +315,7 @@ MANIFEST: Final = TableOf(
         Key("executor", EXECUTOR, "What this daemon runs, and how much of it."),
         Key("defaults", DEFAULTS, "Settings of all components of a kind."),
         *(Key(kind, TablesOf(table), f"Components of the kind {kind}.") for kind, table in COMPONENT.items()),
+        Key("stub", TablesOf(STUB), "Functions that are never run: somebody else gives the result."),
     ),
-    dict.fromkeys(("stub", "cron", "webhook", "secrets", "limits", "retention"), _LATER),
+    dict.fromkeys(("cron", "webhook", "secrets", "limits", "retention"), _LATER),
 )

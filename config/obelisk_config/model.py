@@ -80,6 +80,8 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     backoff: Backoff
     retry_on: tuple[Failure, ...]
     labels: tuple[str, ...]
+    cancellable: bool = True
+    """For a workflow what the manifest says; the daemon adds what the function's name says. An activity always is."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -106,7 +108,7 @@ class AllowedHost(msgspec.Struct, frozen=True):
 
 
 class ComponentSpec(msgspec.Struct, frozen=True):
-    """A component as the manifest declares it. The last three are of workflows only."""
+    """A component as the manifest declares it. From `on_block` on, all is of workflows only."""
 
     kind: ComponentKind
     name: str
@@ -126,6 +128,8 @@ class ComponentSpec(msgspec.Struct, frozen=True):
     on_block: Literal["hot", "unload"] = "hot"
     max_hot: int = 0
     on_nondeterminism: Literal["pause", "fail"] = "pause"
+    on_trap: Literal["fail", "pause"] = "fail"
+    max_history_events: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -135,6 +139,67 @@ class ComponentSpec(msgspec.Struct, frozen=True):
     def settings_for(self, ffqn: str) -> FunctionSettings:
         """Give the settings of a function, named as the component exports it."""
         return self.functions.get(ffqn, self.settings)
+
+
+class StubParameter(msgspec.Struct, frozen=True):
+    """A parameter of a stub written in the manifest. The name has no `%`; the type is WIT that nobody has read yet."""
+
+    name: str
+    type: str
+
+
+class InlineStub(msgspec.Struct, frozen=True, tag="ffqn"):
+    """A stub of one function, written in the manifest. `returns` None: it has no result."""
+
+    ffqn: str
+    """As a component would export it, so without `%`."""
+    params: tuple[StubParameter, ...]
+    returns: str | None
+
+
+class WitStub(msgspec.Struct, frozen=True, tag="wit"):
+    """Stubs of all functions of a WIT file; the path is absolute."""
+
+    path: str
+
+
+class ComponentStub(msgspec.Struct, frozen=True, tag="path"):
+    """Stubs of all functions that a component exports; path and digest are as those of `ComponentSpec`."""
+
+    path: str
+    digest: str | None
+
+
+StubSource: TypeAlias = InlineStub | WitStub | ComponentStub
+
+
+class StubSpec(msgspec.Struct, frozen=True):
+    """Functions that are never run: somebody else gives their executions a result."""
+
+    name: str
+    """That of the manifest, or else the ffqn of its one function."""
+    source: StubSource
+
+    @property
+    def kind(self) -> Literal["stub"]:
+        """Tell it from components with code."""
+        return "stub"
+
+    @property
+    def path(self) -> str | None:
+        """Give the file that it is read from, if it is."""
+        return None if isinstance(self.source, InlineStub) else self.source.path
+
+    @property
+    def key(self) -> str:
+        """Give the key of the manifest that says what the functions are."""
+        match self.source:
+            case InlineStub():
+                return "ffqn"
+            case WitStub():
+                return "wit"
+            case ComponentStub():
+                return "path"
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -147,7 +212,9 @@ class Manifest(msgspec.Struct, frozen=True):
     """In the order of the file, activities first."""
     document: Document
     positions: dict[str, tuple[str, int]]
-    """By component name: `("activity", 0)` for the first `[[activity]]`, and so on."""
+    """By name of a component or stub: `("activity", 0)` for the first `[[activity]]`, and so on."""
+    stubs: tuple[StubSpec, ...] = ()
+    """In the order of the file."""
 
     def component(self, name: str) -> ComponentSpec | None:
         """Find a component by its name."""

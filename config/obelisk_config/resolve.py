@@ -20,9 +20,11 @@ from obelisk_config.model import (
     FunctionSettings,
     Listen,
     Manifest,
+    StubSpec,
     UnixListen,
 )
 from obelisk_config.place import Place
+from obelisk_config.stubs import resolve_stub
 from obelisk_config.tables import Parsed
 from obelisk_config.units import format_duration
 
@@ -58,8 +60,9 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
     root = Place(document, (), reported)
     parsed = keys.MANIFEST.parse(document.values, root)
     assert isinstance(parsed, dict), "a document is a table"
-    authored = sum(len(parsed.get(kind, ())) for kind in KINDS)
+    authored = sum(len(parsed.get(kind, ())) for kind in (*KINDS, "stub"))
     components, positions = _components(parsed, root, file)
+    stubs = _stubs(parsed, root, file, positions)
     manifest = Manifest(
         file,
         _daemon(parsed.get("daemon", {}), root.child("daemon"), file, surroundings),
@@ -67,8 +70,10 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
         components,
         document,
         positions,
+        stubs,
     )
-    return Draft(manifest, tuple(reported), partial=len(components) < authored or len(parsed) < len(document.values))
+    partial = len(components) + len(stubs) < authored or len(parsed) < len(document.values)
+    return Draft(manifest, tuple(reported), partial)
 
 
 def merge(*layers: Parsed) -> Parsed:
@@ -121,15 +126,34 @@ def _components(
             _check_backoff(merge(below, authored), authored, place)
             settings = _functions(kind, merge(below, authored), place)
             name = authored.get("name")
-            if name in positions:
-                first = root.document.at((*positions[name], "name")).line
-                place.child("name").error(
-                    "duplicate_name", f'"{name}" is also the name of the component on line {first}', "choose another"
-                )
-            elif name is not None and "path" in authored:
+            if name is not None and _is_free(name, positions, place.child("name")) and "path" in authored:
                 positions[name] = (kind, number)
                 components.append(_component(kind, settings, file))
     return tuple(components), positions
+
+
+def _stubs(parsed: Parsed, root: Place, file: Path, positions: dict[str, tuple[str, int]]) -> tuple[StubSpec, ...]:
+    stubs: list[StubSpec] = []
+    for number, authored in parsed.get("stub", []):
+        place = root.child("stub").child(number)
+        spec = resolve_stub(authored, place, file.absolute().parent)
+        if spec is not None and _is_free(spec.name, positions, place.child("name" if "name" in authored else "ffqn")):
+            positions[spec.name] = ("stub", number)
+            stubs.append(spec)
+    return tuple(stubs)
+
+
+def _is_free(name: str, positions: Mapping[str, tuple[str, int]], place: Place) -> bool:
+    """Tell if a component or stub may have a name, and report it if another one has it."""
+    if name not in positions:
+        return True
+    first = place.document.at((*positions[name], place.name)).line
+    if place.name == "ffqn":
+        message, hint = f"{name} has a stub on line {first} already", "take one of them out"
+    else:
+        message, hint = f'"{name}" is also the name of the component on line {first}', "choose another"
+    place.error("duplicate_name", message, hint)
+    return False
 
 
 def _functions(kind: ComponentKind, settings: Parsed, place: Place) -> Parsed:
@@ -143,7 +167,8 @@ def _functions(kind: ComponentKind, settings: Parsed, place: Place) -> Parsed:
 
 
 def _function(settings: Parsed) -> FunctionSettings:
-    return msgspec.convert({name: settings[name] for name in FunctionSettings.__struct_fields__}, FunctionSettings)
+    known = {name: value for name, value in settings.items() if name in FunctionSettings.__struct_fields__}
+    return msgspec.convert(known, FunctionSettings)
 
 
 def _component(kind: ComponentKind, settings: Parsed, file: Path) -> ComponentSpec:

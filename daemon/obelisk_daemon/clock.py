@@ -4,12 +4,16 @@ Instants inside the daemon are integers: microseconds since the Unix epoch, UTC.
 the database and free of time zones.
 """
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 Instant = NewType("Instant", int)
 """Microseconds since the Unix epoch, UTC."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 class Clock(Protocol):
@@ -53,3 +57,18 @@ def to_rfc3339(instant: Instant) -> str:
     """Write an instant as people and JSON read it: `2026-01-31T12:00:00.000000Z`."""
     seconds, micros = divmod(instant, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def from_rfc3339(text: str) -> Instant:
+    """Read an instant as people and JSON write it, with its offset from UTC. What is below a microsecond is dropped.
+
+    Raises:
+        ValueError: it isn't one.
+    """
+    if not _RFC3339.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+    try:
+        read = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is no time: {error}") from None
+    return Instant((read - _EPOCH) // timedelta(microseconds=1))

@@ -22,6 +22,7 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _TOP_LEVEL: Final = re.compile(rf"E_{_ULID}")
 _EXECUTION: Final = re.compile(rf"E_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})*")
+_DELAY: Final = re.compile(rf"Delay_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})+")
 _RANDOM_BITS: Final = 80
 
 
@@ -101,3 +102,19 @@ def parse_submitted_id(text: str) -> ExecutionId:
             f"{text[:80]!r} can't be submitted; an id is E_ and a ULID, and ids of children can't be chosen",
         )
     return ExecutionId(text)
+
+
+def parse_delay_id(text: str) -> DelayId:
+    """Check the form of the id of a delay.
+
+    Raises:
+        CallerError: `invalid_delay_id`.
+    """
+    if len(text) > 1_000 or not _DELAY.fullmatch(text):
+        raise CallerError("invalid_delay_id", f"{text[:80]!r} is no delay's id; one looks like Delay_<ULID>.n:a_1")
+    return DelayId(text)
+
+
+def owner_of(delay: DelayId) -> ExecutionId:
+    """Give the execution that asked for a delay."""
+    return ExecutionId("E_" + delay.removeprefix("Delay_").rpartition(".")[0])

@@ -1,4 +1,4 @@
-"""The command line of the daemon: `obeliskd` runs it, `obeliskd check` looks at a manifest."""
+"""The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `replay` replays a saved log."""
 
 import asyncio
 import os
@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from obelisk_config import FormError, Listen, ManifestError, Surroundings, parse_listen, render
 from obelisk_daemon import __version__
-from obelisk_daemon.errors import OperatorError
+from obelisk_daemon.errors import CallerError, ComponentError, ObeliskError, OperatorError
 
 _DEFAULT: Final = Path("obelisk.toml")
 _INTERRUPTED: Final = 130
@@ -82,7 +83,46 @@ def check(
         raise _refused(error) from None
     if candidate.warnings:
         typer.echo(render(candidate.warnings), err=True)
-    typer.echo(f"{manifest}: {len(candidate.components)} components, no errors")
+    stubs = f", {len(candidate.stubs)} stubs" if candidate.stubs else ""
+    typer.echo(f"{manifest}: {len(candidate.components)} components{stubs}, no errors")
+
+
+@app.command()
+def replay(
+    log: Annotated[Path, typer.Option("--log", help="What `obelisk-ctl events ID --export FILE` wrote.")],
+    component: Annotated[Path, typer.Option("--component", help="The workflow to replay it on.")],
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where compiled components are kept; ~/.cache/obelisk if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Replay a saved log on a component, without a daemon.
+
+    It exits with 0 if the component goes on with the log, 1 if it diverges from it, 65 if one of the files is no good,
+    and 78 if the cache can't be used.
+    """
+    from obelisk_daemon.execution.saved_log import read_document
+    from obelisk_daemon.supervisor import replay_saved
+    from obelisk_daemon.wasm.user_cache import user_cache_dir
+
+    try:
+        saved, code = read_document(_read_data(log)), _read_data(component)
+        report = asyncio.run(replay_saved(saved, code, cache_dir or user_cache_dir(os.environ)))
+    except ObeliskError as error:
+        if as_json:
+            typer.echo(msgspec.json.encode({"error": {"code": error.code, "message": str(error)}}).decode())
+        typer.echo(f"obeliskd: {error}", err=True)
+        bad_data = isinstance(error, CallerError | ComponentError)
+        raise typer.Exit(os.EX_DATAERR if bad_data else os.EX_CONFIG) from None
+    typer.echo(msgspec.json.encode(report).decode() if as_json else f"{report.execution_id} {report.summary}")
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _read_data(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CallerError("file_unreadable", f"{file} can't be read: {error.strerror}") from None
 
 
 def _surroundings(state_dir: str | None, listen: list[str] | None) -> Surroundings:
@@ -117,3 +157,7 @@ def main() -> None:
     except typer.Abort:  # SIGINT while a manifest is checked
         code = _INTERRUPTED
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

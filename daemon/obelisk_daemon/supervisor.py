@@ -18,6 +18,7 @@ from obelisk_config import Daemon as DaemonSettings
 from obelisk_config import Listen, Surroundings, UnixListen, draft
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.listeners import Listener, TcpListener, UnixListener
+from obelisk_daemon.api.replaying import LocalReplayer
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
@@ -25,8 +26,9 @@ from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.activation import activate, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Candidate, check
 from obelisk_daemon.deployment.planning import plan_generation
+from obelisk_daemon.deployment.rehearsal import ReplayReport, rehearse, report_of
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
-from obelisk_daemon.executor.cancellation import Canceller
+from obelisk_daemon.execution.saved_log import SavedLog
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.logs import Level
 from obelisk_daemon.executor.plan import ExecutorPlan
@@ -88,6 +90,22 @@ async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Ca
         engines.close()
 
 
+async def replay_saved(saved: SavedLog, code: bytes, cache_dir: Path) -> ReplayReport:
+    """Replay a saved log on a component, without a daemon.
+
+    Raises:
+        ComponentError: the component can't be used.
+        CallerError: it can't be replayed on this log.
+        OperatorError: the cache or the compiler can't be used.
+    """
+    engines = Engines()
+    try:
+        component = await Compiler(engines, cache_dir).load(code, "workflow")
+        return report_of(saved, component.digest, await rehearse(saved, component, saved.functions))
+    finally:
+        engines.close()
+
+
 class _Daemon:
     """One daemon from start to stop."""
 
@@ -114,7 +132,7 @@ class _Daemon:
         store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
         engines = Engines()
         stack.callback(engines.close)
-        compiler = Compiler(engines, state_dir / "cache")
+        self._compiler = compiler = Compiler(engines, state_dir / "cache")
         checking = check(source, options.manifest, options.surroundings, compiler, dev=options.dev)
         candidate = await self._unless_stopped(checking)
         if candidate is None:
@@ -152,18 +170,18 @@ class _Daemon:
         timers = Timers(store, services.clock, lambda: executor.wake())  # noqa: PLW0108 - it is made next
         self._executor = executor = Executor(services, timers, candidate.manifest.executor.max_running)
         store.subscribe(executor.on_change)
-        self._canceller = Canceller(store, executor, services.clock, services.ids)
         return timers
 
     async def _serve(
         self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, state_dir: Path
     ) -> tuple[str, ...]:
         assert self._executor is not None
-        self._engine = engine = LocalEngine(services, self._executor, self._canceller, state_dir)
+        self._engine = engine = LocalEngine(services, self._executor, state_dir)
         catalog = catalog_of(candidate, services)
         watcher = Watcher()
         store.subscribe(watcher.publish)
-        api = ApiServices(store.reads, engine, lambda: catalog, watcher, services.ids)
+        replayer = LocalReplayer(store.reads, services.plan, self._compiler)
+        api = ApiServices(store.reads, engine, lambda: catalog, watcher, services.ids, replayer)
         server = ApiServer(api, [_listener(listen) for listen in candidate.manifest.daemon.listen])
         await server.start()
         stack.push_async_callback(server.stop)
@@ -179,7 +197,7 @@ class _Daemon:
         await stack.enter_async_context(self._task(timers.run(), "timers"))
         await stack.enter_async_context(self._task(heartbeats, "lease"))
         self._running = await stack.enter_async_context(self._task(self._executor.run(), "executor"))
-        await self._canceller.resume()
+        await self._executor.canceller.resume()
         self._engine.not_ready = None
 
     async def drain(self) -> None:

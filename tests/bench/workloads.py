@@ -31,13 +31,15 @@ from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.guest import Returned as GuestReturned
-from obelisk_daemon.wasm.host import workflow
+from obelisk_daemon.wasm.host import calls as host_calls
 from obelisk_daemon.wasm.host.context import GuestContext
+from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
 
 FIBOA = "testing:fibo/workflow.fiboa"
+FANOUT = "testing:fanout/fanout.run"
 FIBO = Ffqn("testing:fibo/fibo", "fibo")
 ROUNDS = 3
 CLIENTS = 20
@@ -91,6 +93,18 @@ def calls() -> Iterator[Row]:
         yield Row("100 workflows x 10 calls", 1_000 / _median(parallel), "calls/s")
 
 
+def fanout() -> Iterator[Row]:
+    """Measure one workflow with 100, 1,000 and 10,000 children in one join set: the time grows as their number."""
+    with scratch() as directory, running(directory, manifest(["fibo-activity", "fanout"])) as (daemon, _):
+        for children in (100, 1_000, 10_000):
+
+            def once(children: int = children) -> None:
+                assert daemon.result(daemon.submit(FANOUT, [children, 10])) == {"ok": 55 * children}
+
+            once()
+            yield Row(f"{children} children in one join set", children / _median(once), "children/s")
+
+
 def replay() -> Iterator[Row]:
     """Measure a replay of 18,000 events with the real guest, without the database."""
     iterations = 6_000
@@ -135,6 +149,7 @@ def start() -> Iterator[Row]:
 WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "floor": floor,
     "calls": calls,
+    "fanout": fanout,
     "replay": replay,
     "instantiation": instantiation,
     "start": start,
@@ -157,6 +172,7 @@ class _Replaying:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self.dropped: list[str] = []
 
     def wait(self, join_set: str) -> object:
         raise AssertionError(f"{join_set} has an answer")
@@ -182,7 +198,7 @@ def _link(name: str) -> tuple[LinkedComponent, Engines]:
     with scratch() as directory:
         compiler = Compiler(engines, Path(directory) / "cache")
         component = asyncio.run(compiler.load(guests.path(name).read_bytes(), guests.COMPONENTS[name].kind))
-    return LinkedComponent(component, lambda i, f, of: workflow.calling(f"{i}.{f}", of)), engines
+    return LinkedComponent(component, lambda i, f, of: requesting(host_calls.calling(f"{i}.{f}", of))), engines
 
 
 def _seconds(work: Callable[[], object]) -> float:

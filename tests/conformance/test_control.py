@@ -9,11 +9,10 @@ from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.execution.events import ChildFinished, Finished, Paused, Unpaused
 from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.ids import child_id
-from obelisk_daemon.storage.port import NewResponse, VersionConflictError
+from obelisk_daemon.storage.records import NewResponse, VersionConflictError
 from tests.building import (
     ACTIVITY,
     DIGEST,
-    EXECUTOR,
     OK,
     OTHER_DIGEST,
     SECOND,
@@ -47,12 +46,11 @@ async def test_a_cancellation_is_an_event_and_asked_for_twice_still_one(world: W
     assert (await world.row(submitted)).lifecycle == "cancelling"
 
 
-async def test_a_cancellation_tells_who_holds_the_execution_and_which_children_have_not_ended(world: World) -> None:
+async def test_a_cancellation_tells_which_children_have_not_ended(world: World) -> None:
     parent = await world.workflow()
     await world.append(parent.call(world.now, 1, keep=True))
     progress = await world.store.request_cancellation(parent.execution_id, world.now)
-    assert progress.holder == EXECUTOR
-    assert progress.children == (child_id(parent.execution_id, "o:1", 1),)
+    assert [child for child, _ in progress.children] == [child_id(parent.execution_id, "o:1", 1)]
     assert not progress.already_finished
 
 

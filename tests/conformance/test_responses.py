@@ -10,8 +10,9 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, DelayFinished, Finished, JoinSetCreate
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, child_id
-from obelisk_daemon.storage.port import (
+from obelisk_daemon.storage.records import (
     Append,
+    Awaits,
     ListFilter,
     NewResponse,
     ResponseChange,
@@ -19,7 +20,6 @@ from obelisk_daemon.storage.port import (
     VersionConflictError,
 )
 from tests.building import (
-    EXECUTOR,
     OK,
     OTHER_EXECUTOR,
     SECOND,
@@ -199,7 +199,7 @@ async def test_a_wait_counts_the_answers_consumed_before(world: World) -> None:
     (held,) = await world.lock()
     again = RunScript(held)
     made = again.append(world.now, *history(again_waiting()))
-    await world.append(msgspec.structs.replace(made, awaits=("o:1", 2)))
+    await world.append(msgspec.structs.replace(made, awaits=Awaits("o:1", 2, is_new=False)))
     assert (await world.row(parent.execution_id)).status == "blocked"
 
 
@@ -307,9 +307,3 @@ async def test_unfinished_executions_are_counted_by_what_they_do(world: World) -
     assert dict(await world.store.reads.counts()) == {"blocked": 1, "locked": 1, "pending_at": 1, "cancelling": 1}
     await world.append(child.append(world.now, Finished(Returned({"ok": 1}))))
     assert (await world.store.reads.counts()).get("locked") is None
-
-
-async def test_the_executor_that_keeps_a_workflow_is_not_shown_as_running_it(world: World) -> None:
-    parent, _ = await calling(world, keep=True)
-    progress = await world.store.request_cancellation(parent.execution_id, world.now)
-    assert progress.holder == EXECUTOR

@@ -11,7 +11,7 @@ from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.execution.events import ChildFinished, Finished, TemporarilyFailed
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import FailureId, child_id
-from obelisk_daemon.storage.port import ListFilter, LogLine, NewResponse, VersionConflictError
+from obelisk_daemon.storage.records import ListFilter, LogLine, NewResponse, VersionConflictError
 from tests.building import (
     ACTIVITY,
     DIGEST,

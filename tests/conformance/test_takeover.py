@@ -17,7 +17,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.execution.retry import backoff
 from obelisk_daemon.executor.takeover import take_over
-from obelisk_daemon.storage.port import NewResponse, VersionConflictError
+from obelisk_daemon.storage.records import NewResponse, VersionConflictError
 from tests.building import (
     EXECUTOR,
     OK,
@@ -47,7 +47,7 @@ async def taken_over(world: World) -> int:
 async def with_budget(world: World, event: Created, max_retries: int) -> RunScript:
     """Give a run whose lock allows so many retries."""
     from obelisk_daemon.clock import after
-    from obelisk_daemon.storage.port import LockRequest, Runnable
+    from obelisk_daemon.storage.records import LockRequest, Runnable
     from tests.building import DIGEST, run_id
 
     policy = msgspec.structs.replace(POLICY, max_retries=max_retries)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from obelisk_daemon.execution.events import ChildFinished, Finished
-from obelisk_daemon.storage.port import NewResponse, StateChange, VersionConflictError
+from obelisk_daemon.storage.records import NewResponse, StateChange, VersionConflictError
 from tests.building import OK, RunScript, created, execution_id, new_execution, run_id
 from tests.conformance.world import World
 

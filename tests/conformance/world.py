@@ -17,10 +17,10 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.port import (
+from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.records import (
     Append,
     Change,
-    Generation,
     Held,
     ListFilter,
     LockRequest,
@@ -28,7 +28,6 @@ from obelisk_daemon.storage.port import (
     ResponseChange,
     Runnable,
     StateChange,
-    StoredComponent,
     Summary,
 )
 from obelisk_daemon.storage.sqlite.store import SqliteStore

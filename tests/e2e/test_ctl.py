@@ -167,8 +167,9 @@ def test_an_unfinished_execution_has_no_result_until_it_is_cancelled(daemon: Dae
     known = asked(daemon, "submit", NAP, "[3600000]")["execution_id"]
     assert asked(daemon, "result", known, code=75)["error"]["code"] == "not_finished"
     assert asked(daemon, "list", "--ffqn", NAP, "--state", "blocked")["executions"][0]["execution_id"] == known
-    done = asked(daemon, "cancel", known)
-    assert done == {"execution_id": known, "already_finished": False, "reached": 1}
+    assert asked(daemon, "cancel", known, code=1)["error"]["code"] == "not_cancellable"
+    done = asked(daemon, "cancel", known, "--force")
+    assert done == {"execution_id": known, "already_finished": False, "reached": 1, "awaited": 0}
     assert asked(daemon, "cancel", known)["already_finished"]
     assert asked(daemon, "result", known, "--wait", code=1)["execution_failure"]["kind"] == "cancelled"
 
@@ -179,7 +180,7 @@ def test_what_requires_a_label_that_nobody_offers_waits(daemon: Daemon) -> None:
     shown = asked(daemon, "show", known)
     assert (shown["state"], shown["labels"]) == ("pending_at", ["nobody-has-this"])
     assert [event["type"] for event in asked(daemon, "events", known)["events"]] == ["created"]
-    asked(daemon, "cancel", known)
+    asked(daemon, "cancel", known, "--force")
 
 
 def test_components_and_functions_are_those_of_the_manifest(daemon: Daemon) -> None:

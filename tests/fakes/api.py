@@ -1,21 +1,36 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import msgspec
 
 from obelisk_daemon.api.catalog import FunctionCatalog
-from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, Services
+from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall, Services
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.errors import NotFoundError, StorageUnavailableError
-from obelisk_daemon.execution.events import Created, Entry, Event, Finished, Response, ResponseItem
+from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
+from obelisk_daemon.errors import ComponentError, ConflictError, NotFoundError, StorageUnavailableError
+from obelisk_daemon.execution.events import (
+    Created,
+    DelayFinished,
+    Entry,
+    Event,
+    Finished,
+    Paused,
+    Response,
+    ResponseItem,
+    Unpaused,
+)
+from obelisk_daemon.execution.journal import due
 from obelisk_daemon.execution.outcome import Failed, FailureRecord, Returned
+from obelisk_daemon.execution.saved_log import SavedLog
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.execution.wit_types import FunctionType, ListType, Primitive, RecordType, ResultType
+from obelisk_daemon.executor.replaying import Verdict
 from obelisk_daemon.ffqn import Ffqn
-from obelisk_daemon.ids import ExecutionId, ExecutorId, FailureId, IdSource, RunId
-from obelisk_daemon.storage.port import ListFilter, LogLine, ResponseChange, StateChange, StoredLog, Summary
+from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
+from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, ResponseChange, StateChange, StoredLog, Summary
 
 START = 1_767_323_045_000_000
 """2026-01-02T03:04:05Z."""
@@ -47,7 +62,14 @@ PLACE = FunctionInfo(
     type=FunctionType((("order", ORDER), ("raw", ListType(Primitive("u8"))))),
 )
 PLACE_OLD = msgspec.structs.replace(PLACE, ffqn=Ffqn.parse("old:orders/orders.place"))
-FUNCTIONS = (FIBO, FIBOA, PLACE, PLACE_OLD)
+APPROVE = FunctionInfo(
+    ffqn=Ffqn.parse("shop:orders/approval.approve"),
+    kind="stub",
+    component="approval",
+    digest=DIGEST,
+    type=FunctionType((("order", U64),), ResultType(Primitive("bool"), Primitive("string"))),
+)
+FUNCTIONS = (FIBO, FIBOA, PLACE, PLACE_OLD, APPROVE)
 COMPONENTS = tuple(
     ComponentInfo(
         name=info.component,
@@ -78,6 +100,11 @@ class FakeWorld:
         self.delivered: dict[ExecutionId, list[Response]] = {}
         self.lines: dict[ExecutionId, list[tuple[int, RunId | None, LogLine]]] = {}
         self.failures: dict[FailureId, FailureRecord] = {}
+        self.failed: dict[FailureId, ExecutionId] = {}
+        self.pending_delays: dict[DelayId, Delay] = {}
+        self.not_cancellable: set[ExecutionId] = set()
+        self.awaited = 0
+        """How many executions every cancellation has to wait for."""
         self.storage_full = False
         self.broken = False
         self.reads = 0
@@ -89,7 +116,7 @@ class FakeWorld:
     def services(self) -> Services:
         bits = iter(range(1, 1_000))
         ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
-        return Services(self, self, lambda: self.catalog, self.watcher, ids)
+        return Services(self, self, lambda: self.catalog, self.watcher, ids, self)
 
     def tick(self) -> Instant:
         self.now += 1_000
@@ -107,19 +134,26 @@ class FakeWorld:
         self, known: ExecutionId, info: FunctionInfo, *params: object, parent: ExecutionId | None = None
     ) -> None:
         of = None if parent is None else (parent, "o:1")
-        self.add(
-            known,
-            Created(str(info.ffqn), list(params), info.component, info.digest, Instant(self.now), seed=7, parent=of),
-        )
+        self.add(known, msgspec.structs.replace(self._created(info, list(params)), parent=of))
+
+    def _created(self, info: FunctionInfo, params: list[object]) -> Created:
+        return Created(str(info.ffqn), params, info.component, info.digest, Instant(self.now), seed=7)
 
     def finish(self, known: ExecutionId, value: dict[str, object]) -> None:
         self.add(known, Finished(Returned(value)))
 
     def fail(self, known: ExecutionId, reason: str) -> FailureId:
         failure_id = FailureId("Err_01JZZZZZZZZZZZZZZZZZZZZZZZ")
-        self.failures[failure_id] = FailureRecord(failure_id, "trap", reason, backtrace="0: fibo!fib\n1: fibo!main")
+        self.record(known, FailureRecord(failure_id, "trap", reason, backtrace="0: fibo!fib\n1: fibo!main"))
         self.add(known, Finished(Failed("trap", failure_id, reason)))
         return failure_id
+
+    def record(self, known: ExecutionId, failure: FailureRecord) -> None:
+        self.failures[failure.failure_id] = failure
+        self.failed[failure.failure_id] = known
+
+    def delay(self, delay_id: DelayId, join_set: str, due_at: Instant) -> None:
+        self.pending_delays[delay_id] = Delay(delay_id, join_set, due_at, is_paused=False)
 
     def respond(self, known: ExecutionId, join_set: str, item: ResponseItem) -> None:
         delivered = self.delivered.setdefault(known, [])
@@ -136,22 +170,62 @@ class FakeWorld:
 
     # Engine
 
-    async def submit(
-        self, execution_id: ExecutionId, function: FunctionInfo, params: list[object], due_at: Instant | None
-    ) -> bool:
-        assert due_at is None
+    async def submit(self, call: NewCall) -> bool:
         if self.storage_full:
             raise StorageUnavailableError("storage_full", "no space is left on the disk of the state directory")
         self.submitted += 1
-        self.create(execution_id, function, *params)
+        event = self._created(call.function, call.params)
+        due_at = due(call.intent or ("now", 0), event.due_at)
+        self.add(
+            call.execution_id,
+            msgspec.structs.replace(event, due_at=due_at, intent=call.intent, retried_from=call.retried_from),
+        )
         return True
 
-    async def cancel(self, execution_id: ExecutionId) -> CancelReport:
+    async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         await self.summary(execution_id)
         if fold(self.logs[execution_id]).status == "finished":
             return CancelReport(already_finished=True, reached=0)
+        if execution_id in self.not_cancellable and not force:
+            raise ConflictError("not_cancellable", "it is not cancellable: force it")
         self.fail(execution_id, "cancelled")
-        return CancelReport(already_finished=False, reached=1)
+        return CancelReport(already_finished=False, reached=1, awaited=self.awaited)
+
+    async def pause(self, execution_id: ExecutionId) -> bool:
+        summary = await self.summary(execution_id)
+        if summary.status == "locked":
+            raise ConflictError("running", "it runs now")
+        if summary.lifecycle == "active":
+            self.add(execution_id, Paused("operator"))
+        return summary.lifecycle == "active"
+
+    async def resume(self, execution_id: ExecutionId) -> bool:
+        summary = await self.summary(execution_id)
+        if summary.lifecycle == "paused":
+            self.add(execution_id, Unpaused("operator"))
+        return summary.lifecycle == "paused"
+
+    async def finish_stub(
+        self, execution_id: ExecutionId, ffqn: str, returned: Returned
+    ) -> Literal["ok", "execution_not_found", "conflict"]:
+        summary = await self.summary(execution_id)
+        if summary.outcome is not None:
+            return "ok" if summary.outcome == returned else "conflict"
+        self.add(execution_id, Finished(returned))
+        return "ok"
+
+    async def cancel_delay(self, delay_id: DelayId) -> bool:
+        found = self.pending_delays.pop(delay_id, None)
+        if found is not None:
+            self.respond(owner_of(delay_id), found.join_set, DelayFinished(delay_id, cancelled=True))
+        return found is not None
+
+    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
+        if delay_id not in self.pending_delays:
+            raise NotFoundError("delay_not_found", "there is no such delay")
+        found = self.pending_delays[delay_id]
+        self.pending_delays[delay_id] = msgspec.structs.replace(found, is_paused=paused)
+        return found.due_at
 
     def status(self) -> DaemonStatus:
         self.on_status()
@@ -216,6 +290,32 @@ class FakeWorld:
         if failure_id not in self.failures:
             raise NotFoundError("failure_not_found", f"there is no failure {failure_id}")
         return self.failures[failure_id]
+
+    async def failure_chain(self, failure_id: FailureId, limit: int) -> list[tuple[ExecutionId, FailureRecord]]:
+        chain = [await self.failure(failure_id)]
+        while len(chain) < limit and chain[-1].cause in self.failures:
+            chain.append(self.failures[chain[-1].cause])
+        return [(self.failed[record.failure_id], record) for record in chain]
+
+    async def delays(self, execution_id: ExecutionId, after: str, limit: int) -> list[Delay]:
+        found = [known for known in sorted(self.pending_delays) if owner_of(known) == execution_id and known > after]
+        return [self.pending_delays[known] for known in found][:limit]
+
+    # Replayer
+
+    async def saved(self, execution_id: ExecutionId) -> SavedLog:
+        await self.summary(execution_id)
+        log = await self.read_log(execution_id)
+        types = {str(info.ffqn): info.type for info in FUNCTIONS}
+        return SavedLog(execution_id, log.entries, log.responses, types, 1 << 20, 1_000, 100, 1 << 20)
+
+    async def replay(self, execution_id: ExecutionId, code: bytes | None) -> ReplayReport:
+        saved = await self.saved(execution_id)
+        if code is None:
+            return report_of(saved, DIGEST, Verdict("finished_equal", saved.entries[-1].version, outcome={"ok": 55}))
+        if not code.startswith(b"\0asm"):
+            raise ComponentError("invalid_component", "this is not a WebAssembly component")
+        return report_of(saved, DIGEST, Verdict("diverges", 3, "a call of one", f"{len(code)} bytes"))
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         return StoredLog(self.logs[execution_id], self.delivered.get(execution_id, []))

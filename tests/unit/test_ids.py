@@ -12,6 +12,8 @@ from obelisk_daemon.ids import (
     child_id,
     delay_id,
     encode_ulid,
+    owner_of,
+    parse_delay_id,
     parse_execution_id,
     parse_submitted_id,
 )
@@ -105,4 +107,19 @@ def test_only_a_top_level_id_can_be_submitted(text: str) -> None:
 def test_a_refusal_shows_the_beginning_only() -> None:
     with pytest.raises(CallerError) as refused:
         parse_execution_id("x" * 10_000)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("owner", [f"E_{ULID}", f"E_{ULID}.g:1_2", f"E_{ULID}.n:a-b_1.o:12_3"])
+def test_the_id_of_a_delay_names_its_owner(owner: str) -> None:
+    delay = delay_id(ExecutionId(owner), "o:3-nap", 1)
+    assert parse_delay_id(delay) == delay
+    assert owner_of(delay) == owner
+
+
+@pytest.mark.parametrize("text", [*NO_IDS, f"Delay_{ULID}", f"E_{ULID}.o:1_1", f"Delay_{ULID}.o:1_1\n"])
+def test_what_is_no_delay_is_refused(text: str) -> None:
+    with pytest.raises(CallerError, match="is no delay's id") as refused:
+        parse_delay_id(text)
+    assert refused.value.code == "invalid_delay_id"
     assert len(str(refused.value)) < 200

@@ -13,7 +13,7 @@ from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
-from obelisk_daemon.api import daemon, executions, logs
+from obelisk_daemon.api import daemon, delays, executions, logs, replaying, steering, wit
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
 from obelisk_daemon.api.services import Services
@@ -21,7 +21,15 @@ from obelisk_daemon.errors import ObeliskError
 
 DEFAULT_MAX_BODY: Final = 8 << 20
 """Bytes."""
-_ROUTES: Final[list[HTTPRouteHandler]] = [*daemon.ROUTES, *executions.ROUTES, *logs.ROUTES]
+_ROUTES: Final[list[HTTPRouteHandler]] = [
+    *daemon.ROUTES,
+    *executions.ROUTES,
+    *steering.ROUTES,
+    *delays.ROUTES,
+    *logs.ROUTES,
+    *wit.ROUTES,
+    *replaying.ROUTES,
+]
 
 
 class _App(Litestar):

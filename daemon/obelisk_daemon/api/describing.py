@@ -1,13 +1,17 @@
 """Making the API's documents from what the layers below give."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from obelisk_daemon.api.documents import (
     ComponentDocument,
+    DelayDocument,
     ExecutionDocument,
     FailureDocument,
     FunctionDocument,
+    HttpDocument,
     ParameterDocument,
     ParentDocument,
     StatusDocument,
@@ -16,9 +20,11 @@ from obelisk_daemon.api.rendering import result_json
 from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, FunctionInfo
 from obelisk_daemon.clock import to_rfc3339
 from obelisk_daemon.errors import CallerError
-from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.outcome import FailureRecord, HttpExchange
 from obelisk_daemon.execution.wit_text import signature, to_wit
-from obelisk_daemon.storage.port import Summary
+from obelisk_daemon.executor.children import NEVER
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.records import Delay, Summary
 
 
 class Background(NamedTuple):
@@ -27,11 +33,14 @@ class Background(NamedTuple):
     failure: FailureRecord | None = None
     pause_message: str | None = None
     params: list[Any] | None = None
+    scheduled_by: str | None = None
+    retried_from: str | None = None
 
 
 def execution(found: Summary, catalog: Catalog, background: Background = Background()) -> ExecutionDocument:  # noqa: B008
     """Describe an execution."""
     failure = background.failure
+    due_at = None if found.due_at == NEVER else found.due_at
     return ExecutionDocument(
         execution_id=found.execution_id,
         ffqn=found.ffqn,
@@ -44,9 +53,11 @@ def execution(found: Summary, catalog: Catalog, background: Background = Backgro
         labels=_labels(found.ffqn, catalog),
         attempts=found.attempts,
         version=found.version,
-        due_at=None if found.due_at is None else to_rfc3339(found.due_at),
+        due_at=None if due_at is None else to_rfc3339(due_at),
         waiting_for=found.join_set,
         parent=None if found.parent_id is None else ParentDocument(found.parent_id),
+        scheduled_by=background.scheduled_by,
+        retried_from=background.retried_from,
         pause_reason=found.pause_reason,
         pause_message=background.pause_message,
         params=background.params,
@@ -62,7 +73,40 @@ def failure_document(record: FailureRecord) -> FailureDocument:
         kind=record.kind,
         message=record.message,
         backtrace=record.backtrace or None,
+        stderr=record.evidence.stderr or None,
+        http=[http(exchange) for exchange in record.evidence.http] or None,
+        http_left_out=record.evidence.http_left_out,
         cause=record.cause,
+    )
+
+
+def failure_chain(chain: Sequence[tuple[ExecutionId, FailureRecord]]) -> FailureDocument:
+    """Describe a failure with its causes."""
+    first, *causes = (
+        msgspec.structs.replace(failure_document(record), execution_id=execution_id) for execution_id, record in chain
+    )
+    return msgspec.structs.replace(first, causes=causes or None)
+
+
+def http(exchange: HttpExchange) -> HttpDocument:
+    """Describe an HTTP request."""
+    return HttpDocument(
+        method=exchange.method,
+        url=exchange.url,
+        started_at=to_rfc3339(exchange.started_at),
+        duration_ms=exchange.duration_us / 1_000,
+        status=exchange.status,
+        error=exchange.error,
+        reason=exchange.reason,
+        request_bytes=exchange.request_bytes,
+        response_bytes=exchange.response_bytes,
+    )
+
+
+def delay(found: Delay) -> DelayDocument:
+    """Describe a delay."""
+    return DelayDocument(
+        delay_id=found.delay_id, join_set=found.join_set, due_at=to_rfc3339(found.due_at), paused=found.is_paused
     )
 
 

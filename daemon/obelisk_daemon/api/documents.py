@@ -15,6 +15,10 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ffqn: str
     params: list[Any] = []
+    due_at: str | None = None
+    """When it may start, as in RFC 3339; at once if left out."""
+    due_in: str | None = None
+    """After how long it may start, as in `1h30m`; instead of `due_at`."""
 
 
 class ParentDocument(msgspec.Struct, frozen=True):
@@ -41,6 +45,10 @@ class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     waiting_for: str | None = None
     """The join set that a blocked workflow waits for."""
     parent: ParentDocument | None = None
+    scheduled_by: str | None = None
+    """The workflow that made this top-level execution, when only this one was asked for."""
+    retried_from: str | None = None
+    """The execution that this one repeats, when only this one was asked for."""
     pause_reason: str | None = None
     pause_message: str | None = None
     params: list[Any] | None = None
@@ -50,14 +58,38 @@ class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     """Of a failed or automatically paused execution, when only it was asked for."""
 
 
+class HttpDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An HTTP request of a failed attempt; without a `status` it had no answer, and `error` says why."""
+
+    method: str
+    url: str
+    started_at: str
+    duration_ms: float
+    status: int | None = None
+    error: str | None = None
+    reason: str | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+
 class FailureDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything known of one failure. `cause` is the id of the failure that led to it."""
 
     failure_id: str
     kind: str
     message: str
+    execution_id: str | None = None
+    """Whose failure it is, when it was asked for by its id."""
     backtrace: str | None = None
+    stderr: str | None = None
+    """The end of what the attempt wrote there."""
+    http: list[HttpDocument] | None = None
+    """The last requests of the attempt."""
+    http_left_out: int = 0
+    """How many requests came before those."""
     cause: str | None = None
+    causes: "list[FailureDocument] | None" = None
+    """The failures that led to it, the nearest first, when it was asked for by its id; 32 at most."""
 
 
 class ExecutionList(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,12 +137,69 @@ class UnfinishedDocument(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: Lifecycle
 
 
+class CancelWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to cancel. `force` reaches workflows that may not be cancelled otherwise, all the way down."""
+
+    force: bool = False
+
+
 class CancelDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cancellation did; `reached` counts the executions that were asked to end."""
+    """What a cancellation did.
+
+    `reached` counts the executions it ended, `awaited` those that must end by themselves first: workflows that may
+    not be cancelled without `force`. The rest ends when they have.
+    """
 
     execution_id: str
     already_finished: bool
     reached: int
+    awaited: int
+
+
+class PauseDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What pausing or resuming did: `changed` is false when there was nothing to do."""
+
+    execution_id: str
+    changed: bool
+    state: Status
+    lifecycle: Lifecycle
+
+
+class RetryWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The id of the new execution; the daemon makes one if it is left out."""
+
+    execution_id: str | None = None
+
+
+class DelayDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A delay that is still to end. A paused one ends when it is resumed and due, or when it is cancelled."""
+
+    delay_id: str
+    join_set: str
+    due_at: str
+    paused: bool
+
+
+class DelayList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A page, by id; `next` is the cursor of the page after it, if there is one."""
+
+    delays: list[DelayDocument]
+    next: str | None = None
+
+
+class DelayPauseDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A delay after it was paused or resumed."""
+
+    delay_id: str
+    paused: bool
+    due_at: str
+
+
+class DelayCancelDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What cancelling a delay did."""
+
+    delay_id: str
+    already_ended: bool
 
 
 class ParameterDocument(msgspec.Struct, frozen=True):
@@ -159,6 +248,22 @@ class ComponentList(msgspec.Struct, frozen=True):
 
     generation: int
     components: list[ComponentDocument]
+
+
+class WitPackageDocument(msgspec.Struct, frozen=True):
+    """A WIT package as a file of its own, and what to call the file."""
+
+    name: str
+    file: str
+    text: str
+
+
+class WitDocument(msgspec.Struct, frozen=True):
+    """WIT text of functions of the active generation: by package, and all as one text."""
+
+    generation: int
+    packages: list[WitPackageDocument]
+    wit: str
 
 
 class StatusDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,44 +2,74 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
+import msgspec
+
+from obelisk_config import StubSpec
 from obelisk_daemon import __version__
 from obelisk_daemon.api.catalog import FunctionCatalog
-from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo
+from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.checking import Candidate
-from obelisk_daemon.executor.cancellation import Canceller
+from obelisk_daemon.execution.journal import due
+from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.run import Services
-from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.ids import DelayId, ExecutionId
 
 
 class LocalEngine:
-    """Submits and cancels executions of this daemon, and tells its state."""
+    """Submits and steers executions of this daemon, and tells its state."""
 
-    def __init__(self, services: Services, executor: Executor, canceller: Canceller, state_dir: Path) -> None:
+    def __init__(self, services: Services, executor: Executor, state_dir: Path) -> None:
         self._services = services
         self._executor = executor
-        self._canceller = canceller
         self._state_dir = state_dir
         self._started_at = services.clock.now()
         self.not_ready: str | None = "starting"
 
-    async def submit(
-        self, execution_id: ExecutionId, function: FunctionInfo, params: list[object], due_at: Instant | None
-    ) -> bool:
+    async def submit(self, call: NewCall) -> bool:
         """Create a top-level execution, durably; True when it is new."""
         services = self._services
         now = services.clock.now()
-        event = created(services, services.plan.functions[str(function.ffqn)], params, due_at or now)
-        return await services.store.submit(new_execution(execution_id, event, now))
+        function = services.plan.functions[str(call.function.ffqn)]
+        due_at = now if call.intent is None else due(call.intent, now)
+        event = created(services, function, call.params, due_at)
+        event = msgspec.structs.replace(event, intent=call.intent, retried_from=call.retried_from)
+        return await services.store.submit(new_execution(call.execution_id, event, now))
 
-    async def cancel(self, execution_id: ExecutionId) -> CancelReport:
+    async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         """End an execution and its children."""
-        done = await self._canceller.cancel(execution_id)
-        return CancelReport(done.already_finished, done.reached)
+        done = await self._executor.canceller.cancel(execution_id, force=force)
+        return CancelReport(done.already_finished, done.reached, done.awaited)
+
+    async def pause(self, execution_id: ExecutionId) -> bool:
+        """Stop an execution; the executor drops its run when the pause is durable."""
+        return await self._services.store.pause(execution_id, self._services.clock.now())
+
+    async def resume(self, execution_id: ExecutionId) -> bool:
+        """Lift a pause; the executor wakes when that is durable."""
+        return await self._services.store.unpause(execution_id, self._services.clock.now(), "operator")
+
+    async def finish_stub(
+        self, execution_id: ExecutionId, ffqn: str, returned: Returned
+    ) -> Literal["ok", "execution_not_found", "conflict"]:
+        """Give a stub's execution its result."""
+        return await self._services.store.finish_stub(execution_id, ffqn, returned, self._services.clock.now())
+
+    async def cancel_delay(self, delay_id: DelayId) -> bool:
+        """End a delay as cancelled."""
+        return await self._services.store.cancel_delay(delay_id, self._services.clock.now())
+
+    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
+        """Hold a delay back, or let it go on; it fires at once when its time has come meanwhile."""
+        due_at = await self._services.store.set_delay_paused(delay_id, paused)
+        if not paused:
+            self._executor.note_timer(due_at)
+        return due_at
 
     def status(self) -> DaemonStatus:
         """Describe the daemon now."""
@@ -69,15 +99,34 @@ def catalog_of(candidate: Candidate, services: Services) -> FunctionCatalog:
             labels=spec.labels,
             exports=tuple(str(ffqn) for ffqn in candidate.components[spec.name].exports),
             imports=tuple(str(imported) for imported in candidate.components[spec.name].imports),
+            interfaces=candidate.components[spec.name].exported_interfaces,
+            imported_types=candidate.components[spec.name].imported_types,
         )
         for spec in candidate.manifest.components
     ]
+    components += [_stub_info(spec, candidate) for spec in candidate.manifest.stubs]
     return FunctionCatalog(plan.generation, components, [_function_info(f) for f in plan.functions.values()])
+
+
+def _stub_info(spec: StubSpec, candidate: Candidate) -> ComponentInfo:
+    stub, file = candidate.stubs[spec.name], candidate.files.digests.get(spec.name)
+    return ComponentInfo(
+        name=spec.name,
+        kind="stub",
+        digest=stub.digest,
+        size=0 if file is None else len(candidate.files.by_digest[file]),
+        path=spec.path or "",
+        exports=tuple(map(str, stub.exports)),
+        interfaces=stub.exported_interfaces,
+        imported_types=stub.imported_types,
+    )
 
 
 def _function_info(function: FunctionPlan) -> FunctionInfo:
     component = function.component
-    settings = {"timeout_seconds": function.timeout_us / 1_000_000, **_retry_settings(function)}
+    settings: dict[str, object] = {}
+    if component.kind != "stub":
+        settings = {"timeout_seconds": function.timeout_us / 1_000_000, **_retry_settings(function)}
     return FunctionInfo(
         ffqn=function.ffqn,
         kind=component.kind,

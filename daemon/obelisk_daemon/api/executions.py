@@ -1,4 +1,4 @@
-"""`/v1/executions`: submit, list, show, cancel, and the result."""
+"""`/v1/executions`: submit, list, show, and the result."""
 
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ from litestar.params import JSONBody
 
 from obelisk_daemon.api import describing
 from obelisk_daemon.api.documents import (
-    CancelDocument,
     ExecutionDocument,
     ExecutionList,
     FailureDocument,
@@ -21,17 +20,16 @@ from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.rendering import result_json
 from obelisk_daemon.api.requests import ApiRequest, Id, Wait, list_filter, page, services_of
 from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.showing import shown
 from obelisk_daemon.api.submission import submit
-from obelisk_daemon.errors import NotFoundError
-from obelisk_daemon.execution.events import Created, Paused
-from obelisk_daemon.execution.outcome import Failed, FailureRecord
-from obelisk_daemon.execution.wit_json import to_json
 from obelisk_daemon.ids import ExecutionId, FailureId, parse_execution_id, parse_submitted_id
-from obelisk_daemon.storage.port import ListFilter, Summary
+from obelisk_daemon.storage.records import ListFilter, Summary
 
 _SAME: Final = {
     200: ResponseSpec(ExecutionDocument, description="The same call is there already", generate_examples=False)
 }
+_LONGEST_CHAIN: Final = 33
+"""A failure and 32 causes: workflows are nested no deeper."""
 _NOT_YET: Final = {
     202: ResponseSpec(UnfinishedDocument, description="Not finished within `wait`", generate_examples=False)
 }
@@ -73,7 +71,7 @@ async def list_executions(request: ApiRequest, chosen: NamedDependency[ListFilte
 @get("/executions/{execution_id:str}", responses=PROBLEMS, summary="Show an execution")
 async def show(request: ApiRequest, execution_id: Id) -> ExecutionDocument:
     """Give one execution with its result, or with why it failed or is paused."""
-    return await _shown(services_of(request), parse_execution_id(execution_id))
+    return await shown(services_of(request), parse_execution_id(execution_id))
 
 
 @get("/executions/{execution_id:str}/result", responses=PROBLEMS | _NOT_YET, summary="Get the result")
@@ -92,51 +90,16 @@ async def result(request: ApiRequest, execution_id: Id, wait: Wait = 0.0) -> Res
     return Response(unfinished, status_code=202)
 
 
-@post("/executions/{execution_id:str}/cancel", status_code=200, responses=PROBLEMS, summary="Cancel an execution")
-async def cancel(request: ApiRequest, execution_id: Id) -> CancelDocument:
-    """Ask an execution and its children to end; asking again does no harm."""
-    known = parse_execution_id(execution_id)
-    report = await services_of(request).engine.cancel(known)
-    return CancelDocument(execution_id=known, already_finished=report.already_finished, reached=report.reached)
-
-
 @get("/failures/{failure_id:str}", responses=PROBLEMS, summary="Show a failure in full")
 async def failure(request: ApiRequest, failure_id: Id) -> FailureDocument:
-    """Give a recorded failure with its backtrace."""
-    return describing.failure_document(await services_of(request).reader.failure(FailureId(failure_id)))
+    """Give a recorded failure with its backtrace, the attempt's HTTP requests, and what caused it."""
+    chain = await services_of(request).reader.failure_chain(FailureId(failure_id), _LONGEST_CHAIN)
+    return describing.failure_chain(chain)
 
 
 async def _submitted(services: Services, execution_id: ExecutionId, wanted: Submission) -> Response[ExecutionDocument]:
     new = await submit(services, execution_id, wanted)
-    return Response(await _shown(services, execution_id), status_code=201 if new else 200)
+    return Response(await shown(services, execution_id), status_code=201 if new else 200)
 
 
-async def _shown(services: Services, execution_id: ExecutionId) -> ExecutionDocument:
-    summary = await services.reader.summary(execution_id)
-    return describing.execution(summary, services.catalog(), await _background(services, summary))
-
-
-async def _background(services: Services, summary: Summary) -> describing.Background:
-    created = (await services.reader.entries(summary.execution_id, 0, 1))[0].event
-    assert isinstance(created, Created)
-    params = to_json(created.params)
-    if isinstance(summary.outcome, Failed):
-        return describing.Background(await _failure(services, summary.outcome.failure_id), params=params)
-    if summary.lifecycle == "paused":
-        match await services.reader.entries(summary.execution_id, summary.version - 1, 1):
-            case [last] if isinstance(last.event, Paused):
-                failure = await _failure(services, last.event.failure_id)
-                return describing.Background(failure, last.event.message, params)
-    return describing.Background(params=params)
-
-
-async def _failure(services: Services, failure_id: FailureId | None) -> FailureRecord | None:
-    if failure_id is None:
-        return None
-    try:
-        return await services.reader.failure(failure_id)
-    except NotFoundError:
-        return None
-
-
-ROUTES: Final = (submit_as, submit_new, list_executions, show, result, cancel, failure)
+ROUTES: Final = (submit_as, submit_new, list_executions, show, result, failure)

@@ -10,7 +10,15 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from obelisk_daemon.api.watch import OverloadedError
-from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError, ObeliskError, StorageUnavailableError
+from obelisk_daemon.errors import (
+    CallerError,
+    ComponentError,
+    ConflictError,
+    NotFoundError,
+    ObeliskError,
+    StorageUnavailableError,
+)
+from obelisk_daemon.wasm.guest import HostExhaustedError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _LOG: Final = logging.getLogger(__name__)
@@ -48,7 +56,9 @@ def status_of(error: ObeliskError) -> int:
             return 409
         case CallerError():
             return 400 if error.code.startswith("invalid_") else 422
-        case OverloadedError():
+        case ComponentError():  # of one that the request brought
+            return 422
+        case OverloadedError() | HostExhaustedError():
             return 503
         case StorageUnavailableError():
             return 507

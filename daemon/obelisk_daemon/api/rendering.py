@@ -13,7 +13,7 @@ from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import Failed, Outcome, Returned, outcome_json
 from obelisk_daemon.execution.wit_json import to_json
 from obelisk_daemon.ids import RunId
-from obelisk_daemon.storage.port import LogLine
+from obelisk_daemon.storage.records import LogLine
 
 Json: TypeAlias = dict[str, Any]
 

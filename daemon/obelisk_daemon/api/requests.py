@@ -11,7 +11,7 @@ from obelisk_daemon.api.polling import MAX_WAIT
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.execution.state import Status
 from obelisk_daemon.ids import ExecutionId, parse_execution_id
-from obelisk_daemon.storage.port import ListFilter
+from obelisk_daemon.storage.records import ListFilter
 
 MAX_PAGE: Final = 500
 MAX_POSITION: Final = 2**53

@@ -7,12 +7,17 @@ import msgspec
 
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.deployment.rehearsal import ReplayReport
+from obelisk_daemon.execution.events import Intent
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.execution.saved_log import SavedLog
+from obelisk_daemon.execution.wit_interfaces import WitInterface
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
-from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
+from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.storage.port import ExecutionReader
 
-Kind: TypeAlias = Literal["activity", "workflow"]
+Kind: TypeAlias = Literal["activity", "workflow", "stub"]
 
 
 class FunctionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +43,9 @@ class ComponentInfo(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    interfaces: tuple[WitInterface, ...] = ()
+    """The exports with the names of their types; empty where no WIT told them."""
+    imported_types: tuple[WitInterface, ...] = ()
 
 
 class Catalog(Protocol):
@@ -65,11 +73,28 @@ class Catalog(Protocol):
         ...
 
 
+class NewCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A top-level execution to create: what is called, when it may start, and which execution it repeats.
+
+    Without an `intent` it may start at once.
+    """
+
+    execution_id: ExecutionId
+    function: FunctionInfo
+    params: list[object]
+    intent: Intent | None = None
+    retried_from: ExecutionId | None = None
+
+
 class CancelReport(msgspec.Struct, frozen=True):
-    """What a cancellation did. `reached` counts the executions asked to end, the first one included."""
+    """What a cancellation did. `reached` counts the executions it ended, the first one included.
+
+    `awaited` counts those that have to end by themselves first: workflows that may not be cancelled.
+    """
 
     already_finished: bool
     reached: int
+    awaited: int = 0
 
 
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +118,7 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Engine(Protocol):
     """What changes executions."""
 
-    async def submit(
-        self, execution_id: ExecutionId, function: FunctionInfo, params: list[object], due_at: Instant | None
-    ) -> bool:
+    async def submit(self, call: NewCall) -> bool:
         """Create a top-level execution, durably; True when it is new, False when the same one was there.
 
         Raises:
@@ -104,16 +127,76 @@ class Engine(Protocol):
         """
         ...
 
-    async def cancel(self, execution_id: ExecutionId) -> CancelReport:
-        """Ask an execution and its children to end.
+    async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
+        """Ask an execution and its children to end; `force` reaches those that may not be cancelled, too.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            ConflictError: `not_cancellable`.
+        """
+        ...
+
+    async def pause(self, execution_id: ExecutionId) -> bool:
+        """Stop an execution until it is resumed; False when it is paused already.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            ConflictError: `already_finished`, `cancelling`, or `running` for an activity that runs.
+        """
+        ...
+
+    async def resume(self, execution_id: ExecutionId) -> bool:
+        """Lift a pause, also one that the daemon made; False when it is not paused.
 
         Raises:
             NotFoundError: `execution_not_found`.
         """
         ...
 
+    async def finish_stub(
+        self, execution_id: ExecutionId, ffqn: str, returned: Returned
+    ) -> Literal["ok", "execution_not_found", "conflict"]:
+        """Give a stub's execution its result; the same one again is fine."""
+        ...
+
+    async def cancel_delay(self, delay_id: DelayId) -> bool:
+        """End a delay as cancelled; False when there is none that is still to end."""
+        ...
+
+    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
+        """Hold a delay back, or let it go on; give when it is due.
+
+        Raises:
+            NotFoundError: `delay_not_found`: there is none that is still to end.
+        """
+        ...
+
     def status(self) -> DaemonStatus:
         """Describe the daemon now."""
+        ...
+
+
+class Replayer(Protocol):
+    """What looks at the logs of workflows without changing them."""
+
+    async def saved(self, execution_id: ExecutionId) -> SavedLog:
+        """Read a workflow's log and what a replay needs beside it.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            CallerError: `not_a_workflow`.
+        """
+        ...
+
+    async def replay(self, execution_id: ExecutionId, code: bytes | None) -> ReplayReport:
+        """Replay a workflow on the active generation's code, or on the component given.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            CallerError: it can't be replayed on that code; the code says why.
+            ComponentError: the component can't be used.
+            HostExhaustedError: this machine has no room for the guest now.
+        """
         ...
 
 
@@ -125,3 +208,4 @@ class Services(NamedTuple):
     catalog: Callable[[], Catalog]
     watcher: Watcher
     ids: IdSource
+    replayer: Replayer

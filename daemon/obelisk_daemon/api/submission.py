@@ -1,13 +1,22 @@
 """Submitting: idempotent by execution id (DESIGN.md section 4)."""
 
+from datetime import timedelta
+from typing import Final
+
+from obelisk_config.units import parse_duration
 from obelisk_daemon.api.catalog import names_of
 from obelisk_daemon.api.documents import Submission
-from obelisk_daemon.api.services import Catalog, Services
+from obelisk_daemon.api.services import Catalog, NewCall, Services
+from obelisk_daemon.api.showing import created_of
+from obelisk_daemon.clock import from_rfc3339
 from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError
-from obelisk_daemon.execution.events import Created
+from obelisk_daemon.execution.events import Created, Intent
 from obelisk_daemon.execution.wit_json import params_from_json, same, to_json
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId
+
+_LONGEST: Final = timedelta(days=36_525)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 async def submit(services: Services, execution_id: ExecutionId, wanted: Submission) -> bool:
@@ -17,28 +26,72 @@ async def submit(services: Services, execution_id: ExecutionId, wanted: Submissi
     function may have gone since.
 
     Raises:
-        CallerError: the function or its parameters are wrong.
+        CallerError: the function, its parameters or the time are wrong.
         ConflictError: `execution_exists`: the id belongs to another call.
         StorageUnavailableError: nothing was written.
     """
-    created = await _created(services, execution_id)
+    intent = _intent(wanted)
+    created = await created_of(services, execution_id)
     if created is not None:
         _require_same(services.catalog(), execution_id, created, wanted)
+        if created.intent != intent:
+            raise _exists(execution_id, f"a call of {created.ffqn} for another time")
         return False
     function = services.catalog().find(wanted.ffqn)
     params = params_from_json(function.type, wanted.params)
-    return await services.engine.submit(execution_id, function, params, None)
+    call = NewCall(execution_id=execution_id, function=function, params=params, intent=intent)
+    return await services.engine.submit(call)
 
 
-async def _created(services: Services, execution_id: ExecutionId) -> Created | None:
+async def retry(services: Services, original: ExecutionId, execution_id: ExecutionId) -> bool:
+    """Create a top-level execution that repeats a finished one, or find that it is there; True when it is new.
+
+    Raises:
+        NotFoundError: `execution_not_found`.
+        CallerError: the function has gone, or takes other parameters now.
+        ConflictError: `not_finished`; `execution_exists`: the new id belongs to another call.
+        StorageUnavailableError: nothing was written.
+    """
+    there = await created_of(services, execution_id)
+    if there is not None:
+        if there.retried_from != original:
+            raise _exists(execution_id, f"a call of {there.ffqn} that does not repeat {original}")
+        return False
+    created = await created_of(services, original)
+    if created is None:
+        raise NotFoundError("execution_not_found", f"there is no execution {original}")
+    if (await services.reader.summary(original)).status != "finished":
+        raise ConflictError("not_finished", f"{original} has not finished; cancel it first, or wait for its result")
+    function = services.catalog().find(created.ffqn)
+    params = params_from_json(function.type, to_json(created.params))
+    call = NewCall(execution_id=execution_id, function=function, params=params, retried_from=original)
+    return await services.engine.submit(call)
+
+
+def _intent(wanted: Submission) -> Intent | None:
+    """Read when the call may start; None for at once.
+
+    Raises:
+        CallerError: `invalid_due`.
+    """
     try:
-        await services.reader.summary(execution_id)
-    except NotFoundError:
-        return None
-    entries = await services.reader.entries(execution_id, 0, 1)
-    event = entries[0].event
-    assert isinstance(event, Created)
-    return event
+        match wanted.due_at, wanted.due_in:
+            case None, None:
+                return None
+            case str(text), None:
+                return ("at", from_rfc3339(text))
+            case None, str(text):
+                return ("in", _bounded(parse_duration(text)) // _MICROSECOND)
+            case _:
+                raise ValueError("give due_at or due_in, not both")
+    except ValueError as error:
+        raise CallerError("invalid_due", str(error)) from None
+
+
+def _bounded(duration: timedelta) -> timedelta:
+    if duration > _LONGEST:
+        raise ValueError("due_in is longer than 100 years")
+    return duration
 
 
 def _require_same(catalog: Catalog, execution_id: ExecutionId, created: Created, wanted: Submission) -> None:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.port import Change, StateChange
+from obelisk_daemon.storage.records import Change, StateChange
 
 MAX_WATCHES: Final = 800
 """Fewer than the server's connections, so that long polls never keep everybody else out."""
@@ -56,7 +56,7 @@ class Watch:
 
 
 class Watcher:
-    """Hands committed changes to the requests that wait for them. `publish` is a `storage.port.Subscriber`."""
+    """Hands committed changes to the requests that wait for them. `publish` is a `storage.records.Subscriber`."""
 
     def __init__(self, max_watches: int = MAX_WATCHES) -> None:
         self._max_watches = max_watches

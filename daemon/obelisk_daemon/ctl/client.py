@@ -18,6 +18,7 @@ PATIENCE: Final = 30.0
 """Seconds for which a daemon that answered before, and then went away, is looked for again."""
 _ANSWER_SECONDS: Final = 30.0
 _LONGEST_WAIT: Final = 30.0
+_COMPILING_SECONDS: Final = 600.0
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 
 
@@ -58,9 +59,13 @@ class Client:
         """Send a JSON document."""
         return self._request("PUT", path, body)
 
-    def post(self, path: str) -> Answer:
-        """Ask for something to be done."""
-        return self._request("POST", path, None)
+    def post(self, path: str, body: bytes | None = None) -> Answer:
+        """Ask for something to be done, with a JSON document that says more about it."""
+        return self._request("POST", path, body)
+
+    def send(self, path: str, component: bytes | None) -> Answer:
+        """Have something done with a component, or with none. It may take minutes, since it is compiled first."""
+        return self._request("POST", path, component, is_component=True)
 
     def wait_seconds(self) -> float:
         """Choose how long the daemon may wait with its answer.
@@ -78,13 +83,13 @@ class Client:
             raise CtlError(TIMED_OUT, "timed_out", "the time given with --timeout is over")
         return left
 
-    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _request(self, method: str, path: str, body: bytes | None, *, is_component: bool = False) -> Answer:
         give_up = self._times.monotonic() + PATIENCE
         tries = 0
         while True:
             self._remaining()
             try:
-                return self._once(method, path, body)
+                return self._once(method, path, body, is_component=is_component)
             except _LostError as lost:
                 if tries == 0:
                     self._note(f"lost the daemon at {self.address}; looking for it for {PATIENCE:.0f} s")
@@ -95,9 +100,12 @@ class Client:
             self._times.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
             tries += 1
 
-    def _once(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _once(self, method: str, path: str, body: bytes | None, *, is_component: bool) -> Answer:
         connection = self._connect()
-        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+        kind = "application/wasm" if is_component else "application/json"
+        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind})
+        if is_component and connection.sock is not None:
+            connection.sock.settimeout(_COMPILING_SECONDS)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""`obelisk-ctl list`, `show`, `events`, `logs`, `result` and `cancel`."""
+"""`obelisk-ctl list`, `show`, `events`, `logs` and `result`."""
 
 from typing import Annotated, Any, Final
 
@@ -21,7 +21,6 @@ def register(app: typer.Typer) -> None:
         ("events", events),
         ("logs", logs),
         ("result", result),
-        ("cancel", cancel),
     ):
         command(app, name)(function)
 
@@ -65,11 +64,12 @@ def _pages(
 
 def show(session: Session, execution_id: IdArgument) -> int:
     """Show one execution: its state, result, and why it failed or is paused."""
-    document = session.client.get(_path(execution_id)).document
+    document = session.client.get(path_of(execution_id)).document
     if session.output.as_json:
         session.output.document(document)
         return OK
     failure = document.pop("failure", None) or {}
+    more = [name for name in ("stderr", "http", "http_left_out") if failure.pop(name, None)]
     parent = document.pop("parent", None) or {}
     params = document.pop("params", None)
     result = document.pop("result", None)
@@ -78,6 +78,7 @@ def show(session: Session, execution_id: IdArgument) -> int:
         | {"parent": parent.get("execution_id")}
         | {"params": None if params is None else to_text(params), "result": result and to_text(result)}
         | {f"failure {name}": value for name, value in failure.items()}
+        | {"failure more": f"obelisk-ctl error {failure['failure_id']}" if more or "cause" in failure else None}
     )
     return OK
 
@@ -86,13 +87,20 @@ def events(
     session: Session,
     execution_id: IdArgument,
     first: Annotated[int, typer.Option("--from", min=0, metavar="VERSION", help="The first version wanted.")] = 0,
+    export: Annotated[
+        str | None, typer.Option("--export", metavar="FILE", help="Write the whole log there, for `replay --log`.")
+    ] = None,
 ) -> int:
     """Print the execution's log: every event, oldest first."""
+    if export is not None:
+        from obelisk_daemon.ctl.replaying import export_log
+
+        return export_log(session, execution_id, export)
     from obelisk_daemon.ctl.narration import details, time_of, verb
 
     found: list[dict[str, Any]] = []
     while True:
-        path = f"{_path(execution_id)}/events"
+        path = f"{path_of(execution_id)}/events"
         page = session.client.get(path, from_=first + len(found), limit=_PAGE).document["events"]
         found += page
         if len(page) < _PAGE:
@@ -136,7 +144,7 @@ def logs(
 def _read_logs(session: Session, execution_id: str, take: Any) -> None:
     after = 0
     while True:
-        page = session.client.get(f"{_path(execution_id)}/logs", after=after, limit=_PAGE).document
+        page = session.client.get(f"{path_of(execution_id)}/logs", after=after, limit=_PAGE).document
         for line in page["logs"]:
             take(line)
         after = page["next"]
@@ -156,7 +164,7 @@ def result(
 
         found = await_result(session.client, execution_id)
     else:
-        answer = session.client.get(f"{_path(execution_id)}/result")
+        answer = session.client.get(f"{path_of(execution_id)}/result")
         if answer.status != 200:
             raise CtlError(
                 TIMED_OUT,
@@ -169,19 +177,12 @@ def result(
     return result_exit_code(found)
 
 
-def cancel(session: Session, execution_id: IdArgument) -> int:
-    """Ask an execution and its children to end."""
-    done = session.client.post(f"{_path(execution_id)}/cancel").document
-    if session.output.as_json:
-        session.output.document(done)
-    elif done["already_finished"]:
-        session.output.line(f"{execution_id} had finished already")
-    else:
-        session.output.line(f"cancellation requested; executions reached: {done['reached']}")
-    return OK
+def path_of(execution_id: str) -> str:
+    """Give the path of an execution in the API.
 
-
-def _path(execution_id: str) -> str:
+    Raises:
+        CallerError: it is no id.
+    """
     from obelisk_daemon.ctl.client import segment
     from obelisk_daemon.ids import parse_execution_id
 

@@ -7,19 +7,19 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from obelisk_daemon.ctl.failure import BAD_DATA, OK, CtlError
+from obelisk_daemon.ctl.failure import BAD_DATA, OK, USAGE, CtlError
 from obelisk_daemon.ctl.output import to_text
 from obelisk_daemon.ctl.session import Flag, Session, command, result_exit_code
 from obelisk_daemon.ids import ExecutionId, IdSource, parse_submitted_id
 
+WAIT: Final = Flag("wait", "Wait for the result and print it.")
+FOLLOW: Final = Flag("follow", "Show what happens, then the result.")
 _MILLISECOND: Final = 1_000_000
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    wait = Flag("wait", "Wait for the result and print it.")
-    follow = Flag("follow", "Show what happens, then the result.")
-    command(app, "submit", wait, follow)(submit)
+    command(app, "submit", WAIT, FOLLOW)(submit)
 
 
 def submit(
@@ -29,16 +29,30 @@ def submit(
     execution_id: Annotated[
         str | None, typer.Option("--id", metavar="E_...", help="The execution's id; a new one if left out.")
     ] = None,
+    *,
+    due_at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Start at this time, such as 2026-01-31T12:00:00Z.")
+    ] = None,
+    due_in: Annotated[
+        str | None, typer.Option("--in", metavar="DURATION", help="Start after this long, such as 1h30m.")
+    ] = None,
 ) -> int:
     """Call a function durably.
 
-    Submitting again with the same --id, function and parameters finds the execution that is there. With --wait or
-    --follow the exit code is 0 for ok and 1 for an error or a failure.
+    Submitting again with the same --id, function, parameters, --at and --in finds the execution that is there. With
+    --wait or --follow the exit code is 0 for ok and 1 for an error or a failure.
     """
-    known = _new_id() if execution_id is None else parse_submitted_id(execution_id)
-    body = _body(ffqn, _read(params))
-    output = session.output
+    if due_at is not None and due_in is not None:
+        raise CtlError(USAGE, "usage", "give --at or --in, not both")
+    known = new_id() if execution_id is None else parse_submitted_id(execution_id)
+    body = _body(ffqn, _read(params), {"due_at": due_at, "due_in": due_in})
     session.client.put(f"/v1/executions/{known}", body)
+    return made(session, known)
+
+
+def made(session: Session, known: ExecutionId) -> int:
+    """Print the id of an execution that was made, or with --wait or --follow what becomes of it."""
+    output = session.output
     if session.flags:
         return _until_finished(session, known)
     if output.as_json:
@@ -60,7 +74,8 @@ def _until_finished(session: Session, known: ExecutionId) -> int:
     return result_exit_code(result)
 
 
-def _new_id() -> ExecutionId:
+def new_id() -> ExecutionId:
+    """Make the id of an execution, so that asking for it twice makes it once."""
     import secrets
     import time
 
@@ -76,11 +91,12 @@ def _read(params: str) -> str:
         raise CtlError(BAD_DATA, "invalid_params", f"can't read the parameters from {params}: {error}") from error
 
 
-def _body(ffqn: str, params: str) -> bytes:
+def _body(ffqn: str, params: str, due: dict[str, str | None]) -> bytes:
     """Put the parameters in as they were written: reading and writing them again could change a number."""
     try:
         parsed = json.loads(params, parse_constant=_refuse_constant)
-        body = f'{{"ffqn": {to_text(ffqn)}, "params": {params}}}'.encode()
+        rest = "".join(f', "{name}": {to_text(text)}' for name, text in due.items() if text is not None)
+        body = f'{{"ffqn": {to_text(ffqn)}, "params": {params}{rest}}}'.encode()
     except RecursionError as error:
         raise CtlError(BAD_DATA, "invalid_params", "the parameters are nested too deeply") from error
     except ValueError as error:

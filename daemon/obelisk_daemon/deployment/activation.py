@@ -7,7 +7,7 @@ import structlog
 from obelisk_daemon.clock import Clock, Instant
 from obelisk_daemon.deployment.checking import Candidate
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.port import Generation, GenerationStore, StoredComponent
+from obelisk_daemon.storage.generations import Generation, GenerationStore, StoredComponent
 
 _log = structlog.get_logger("deployment")
 
@@ -35,7 +35,7 @@ async def activate(store: ActivationStore, candidate: Candidate, clock: Clock) -
         activated_at=clock.now(),
         manifest=candidate.source,
         content_hash=candidate.content_hash,
-        allowed={str(ffqn): c.digest for c in candidate.components.values() for ffqn in c.exports},
+        allowed={str(ffqn): one.digest for one in candidate.exporting for ffqn in one.exports},
         components=tuple(sorted(set(digests.values()))),
     )
     codes = [StoredComponent(digest, candidate.files.by_digest[digest]) for digest in generation.components]

@@ -1,4 +1,4 @@
-"""The files a manifest names: each is read once, and its bytes are compared with the digest the manifest gives."""
+"""The files a manifest names: each is read once, and the bytes of components are compared with their digests."""
 
 import difflib
 import errno
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from obelisk_config import ComponentSpec, Diagnostic, Manifest, at
+from obelisk_config import ComponentStub, Diagnostic, Manifest, WitStub, at
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 _TYPES: Final = {
@@ -24,11 +24,11 @@ _TYPES: Final = {
 
 
 class Files(msgspec.Struct, frozen=True):
-    """The bytes of components, and which component has which. Components with errors are in neither."""
+    """The bytes of components and WIT files, and which component or stub has which; those with errors have none."""
 
     by_digest: dict[str, bytes]
     digests: dict[str, str]
-    """Component name to digest."""
+    """Name of a component or stub to the digest of its file."""
 
 
 class _Unusable(Exception):  # noqa: N818 - kept as a value for each component that names the file
@@ -40,8 +40,18 @@ class _Unusable(Exception):  # noqa: N818 - kept as a value for each component t
         self.hint = hint
 
 
+class _Wanted(msgspec.Struct, frozen=True):
+    """A file to read, and the key of the manifest that names it. WIT files have no digest to compare."""
+
+    name: str
+    key: str
+    path: str
+    digest: str | None = None
+    has_digest: bool = True
+
+
 def read_components(manifest: Manifest, *, dev: bool = False) -> tuple[Files, tuple[Diagnostic, ...]]:
-    """Read the file of every component and check its digest. Blocks on the disk: call it on a thread.
+    """Read the file of every component and stub, and check its digest. Blocks on the disk: call it on a thread.
 
     With `dev` a component without a digest gets that of its file, with a warning; else that is an error. A digest
     that the manifest does give must match in either case.
@@ -49,22 +59,33 @@ def read_components(manifest: Manifest, *, dev: bool = False) -> tuple[Files, tu
     files = Files({}, {})
     read: dict[str, tuple[str, bytes] | _Unusable] = {}
     found: list[Diagnostic] = []
-    for component in manifest.components:
-        if component.path not in read:
-            read[component.path] = _read(component.path)
-        taken = read[component.path]
+    for wanted in _wanted(manifest):
+        if wanted.path not in read:
+            read[wanted.path] = _read(wanted.path)
+        taken = read[wanted.path]
         if isinstance(taken, _Unusable):
-            path = (*manifest.positions[component.name], "path")
-            message = f'the file of "{component.name}" {taken}'
+            path = (*manifest.positions[wanted.name], wanted.key)
+            message = f'the file of "{wanted.name}" {taken}'
             found.append(at(manifest.document, path, taken.code, message, taken.hint))
             continue
         digest, data = taken
-        diagnostics = list(_check_digest(manifest, component, digest, dev))
+        diagnostics = list(_check_digest(manifest, wanted, digest, dev)) if wanted.has_digest else []
         found += diagnostics
         if all(diagnostic.severity == "warning" for diagnostic in diagnostics):
             files.by_digest[digest] = data
-            files.digests[component.name] = digest
+            files.digests[wanted.name] = digest
     return files, tuple(found)
+
+
+def _wanted(manifest: Manifest) -> Iterator[_Wanted]:
+    for component in manifest.components:
+        yield _Wanted(component.name, "path", component.path, component.digest)
+    for stub in manifest.stubs:
+        match stub.source:
+            case ComponentStub(path, digest):
+                yield _Wanted(stub.name, "path", path, digest)
+            case WitStub(path):
+                yield _Wanted(stub.name, "wit", path, has_digest=False)
 
 
 def digest_of(data: bytes) -> str:
@@ -72,7 +93,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _check_digest(manifest: Manifest, component: ComponentSpec, digest: str, dev: bool) -> Iterator[Diagnostic]:
+def _check_digest(manifest: Manifest, component: _Wanted, digest: str, dev: bool) -> Iterator[Diagnostic]:
     document, path = manifest.document, manifest.positions[component.name]
     line = f'digest = "{digest}"'
     if component.digest is not None:
@@ -117,7 +138,7 @@ def _bytes(path: Path) -> bytes:
 def _must_be_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _TYPES.get(stat.S_IFMT(status.st_mode), "something else")
-        raise _Unusable("not_a_file", f"is {kind}", "name the .wasm file itself")
+        raise _Unusable("not_a_file", f"is {kind}", "name the file itself")
     if status.st_size > MAX_BYTES:
         raise _too_large()
 

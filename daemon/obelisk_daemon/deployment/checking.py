@@ -5,28 +5,48 @@ Every stage goes on with what the stage before left, so that one run reports all
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from obelisk_config import Diagnostic, Manifest, ManifestError, Surroundings, at, draft, has_errors, in_order
+from obelisk_config import (
+    ComponentStub,
+    Diagnostic,
+    Manifest,
+    ManifestError,
+    Surroundings,
+    at,
+    draft,
+    has_errors,
+    in_order,
+)
 from obelisk_daemon.deployment.candidate import Files, read_components
 from obelisk_daemon.deployment.linking import check_links
+from obelisk_daemon.deployment.stubs import Stub, read_stubs
 from obelisk_daemon.errors import ComponentError
+from obelisk_daemon.execution.wit_host import host_function
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.host import log, workflow
+from obelisk_daemon.wasm.engine import EngineKind
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A manifest without errors, its files and its compiled components by name."""
+    """A manifest without errors, its files, and its compiled components and its stubs by name."""
 
     source: bytes
     manifest: Manifest
     files: Files
     components: Mapping[str, Component]
+    stubs: Mapping[str, Stub]
     warnings: tuple[Diagnostic, ...]
+
+    @property
+    def exporting(self) -> Iterator[Component | Stub]:
+        """Give all that export functions, in the order of the manifest, stubs last."""
+        manifest = self.manifest
+        yield from (self.components[spec.name] for spec in manifest.components)
+        yield from (self.stubs[spec.name] for spec in manifest.stubs)
 
     @property
     def content_hash(self) -> str:
@@ -46,35 +66,34 @@ async def check(
     drafted = draft(source, file, surroundings)
     manifest = drafted.manifest
     files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
-    components, uncompiled = await _compile(manifest, files, compiler)
-    unlinked = check_links(manifest, components, _provided, partial=drafted.partial)
-    diagnostics = in_order((*drafted.diagnostics, *unread, *uncompiled, *unlinked))
+    loaded, uncompiled = await _compile(manifest, files, compiler)
+    components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
+    stubs, untyped = read_stubs(manifest, files, loaded)
+    unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
+    diagnostics = in_order((*drafted.diagnostics, *unread, *uncompiled, *untyped, *unlinked))
     if has_errors(diagnostics):
         raise ManifestError(diagnostics)
-    return Candidate(source, manifest, files, components, diagnostics)
+    return Candidate(source, manifest, files, components, stubs, diagnostics)
 
 
 async def _compile(
     manifest: Manifest, files: Files, compiler: Compiler
 ) -> tuple[dict[str, Component], list[Diagnostic]]:
-    specs = [spec for spec in manifest.components if spec.name in files.digests]
-    codes = [files.by_digest[files.digests[spec.name]] for spec in specs]
-    loading = [compiler.load(code, spec.kind) for spec, code in zip(specs, codes, strict=True)]
+    # a stub is loaded for what it exports; on which engine makes no difference, since it never runs
+    kinds: dict[str, EngineKind] = {spec.name: spec.kind for spec in manifest.components}
+    kinds |= {spec.name: "activity" for spec in manifest.stubs if isinstance(spec.source, ComponentStub)}
+    names = [name for name in kinds if name in files.digests]
+    loading = [compiler.load(files.by_digest[files.digests[name]], kinds[name]) for name in names]
     loaded = await asyncio.gather(*loading, return_exceptions=True)
     components: dict[str, Component] = {}
     found: list[Diagnostic] = []
-    for spec, result in zip(specs, loaded, strict=True):
+    for name, result in zip(names, loaded, strict=True):
         if isinstance(result, Component):
-            components[spec.name] = result
+            components[name] = result
         elif isinstance(result, ComponentError):
-            path = (*manifest.positions[spec.name], "path")
-            message = f'"{spec.name}" can\'t be used: {result}'
+            path = (*manifest.positions[name], "path")
+            message = f'"{name}" can\'t be used: {result}'
             found.append(at(manifest.document, path, result.code, message, ""))
         else:
             raise result
     return components, found
-
-
-def _provided(interface: str, function: str) -> bool:
-    """Tell if the host gives this function to workflows; the types are checked when the component is linked."""
-    return (log.resolve(interface, function) or workflow.resolve(interface, function)) is not None

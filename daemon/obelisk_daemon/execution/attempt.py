@@ -14,8 +14,8 @@ from obelisk_daemon.execution.events import (
     TemporarilyTimedOut,
     Unlocked,
 )
-from obelisk_daemon.execution.outcome import Failed, FailureKind, FailureRecord, Outcome, Returned
-from obelisk_daemon.execution.retry import Cause, backoff, is_permanent, is_retried
+from obelisk_daemon.execution.outcome import Evidence, Failed, FailureKind, FailureRecord, Outcome, Returned
+from obelisk_daemon.execution.retry import backoff, is_permanent, is_retried
 from obelisk_daemon.execution.wit_types import EnumType, FunctionType, ResultType, VariantType
 from obelisk_daemon.ids import ExecutionId, FailureId
 
@@ -42,12 +42,17 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Concluding(msgspec.Struct, frozen=True):
-    """The attempt whose end is decided."""
+    """The attempt whose end is decided, and what it left beside its outcome."""
 
     execution_id: ExecutionId
     locked: Locked
     at: Instant
     new_failure_id: Callable[[], FailureId]
+    evidence: Evidence = Evidence()
+
+    def record(self, kind: FailureKind | Literal["error"], message: str, backtrace: str = "") -> FailureRecord:
+        """Make the record of its failure."""
+        return FailureRecord(self.new_failure_id(), kind, message, backtrace, evidence=self.evidence)
 
 
 def conclude_activity(attempt: Concluding, function: FunctionType, ended: Outcome | Trap | Overrun) -> End:
@@ -56,8 +61,7 @@ def conclude_activity(attempt: Concluding, function: FunctionType, ended: Outcom
         case Returned():
             return _returned(attempt, function, ended)
         case Trap(kind=kind, message=message, backtrace=backtrace):
-            failure = FailureRecord(attempt.new_failure_id(), kind, message, backtrace)
-            return _failed(attempt, "trap", failure)
+            return _trapped(attempt, attempt.record(kind, message, backtrace))
         case Overrun():
             return _timed_out(attempt, "timeout", ended.detail)
         case Failed():
@@ -78,18 +82,21 @@ def conclude_lost(attempt: Concluding, *, is_workflow: bool, progressed: bool) -
 
 def failure_outcome(failure: FailureRecord) -> Failed:
     """Give the outcome that a recorded failure makes."""
+    assert failure.kind != "error", "an error of the function's own is an outcome itself"
     return Failed(failure.kind, failure.failure_id, failure.message)
 
 
 def _returned(attempt: Concluding, function: FunctionType, returned: Returned) -> End:
-    error = returned.value.get("err")
-    if returned.is_ok or _says_permanent(function, error):
+    if returned.is_ok:
         return End(Finished(returned))
-    locked = attempt.locked
-    if not is_retried(locked.retry, locked.attempt, "error"):
-        return End(Finished(returned))
-    reason = "the function returned an error"
-    return End(TemporarilyFailed(locked.attempt, reason, _due(attempt), kind="error", error=error))
+    error, locked, reason = returned.value["err"], attempt.locked, "the function returned an error"
+    # the error itself is in the log: a record is only worth its place for the HTTP that may have led to it
+    failure = attempt.record("error", reason) if attempt.evidence.http else None
+    failure_id = None if failure is None else failure.failure_id
+    if _says_permanent(function, error) or not is_retried(locked.retry, locked.attempt, "error"):
+        return End(Finished(returned, failure_id), failure)
+    event = TemporarilyFailed(locked.attempt, reason, _due(attempt), "error", failure_id, error)
+    return End(event, failure)
 
 
 def _says_permanent(function: FunctionType, error: object) -> bool:
@@ -98,22 +105,22 @@ def _says_permanent(function: FunctionType, error: object) -> bool:
     return cased and is_permanent(error)
 
 
-def _failed(attempt: Concluding, cause: Cause, failure: FailureRecord) -> End:
+def _trapped(attempt: Concluding, failure: FailureRecord) -> End:
     locked = attempt.locked
-    if not is_retried(locked.retry, locked.attempt, cause):
+    if not is_retried(locked.retry, locked.attempt, "trap"):
         return End(Finished(failure_outcome(failure)), failure)
-    event = TemporarilyFailed(
-        locked.attempt, failure.message, _due(attempt), kind=failure.kind, failure_id=failure.failure_id
-    )
+    event = TemporarilyFailed(locked.attempt, failure.message, _due(attempt), failure.kind, failure.failure_id)
     return End(event, failure)
 
 
 def _timed_out(attempt: Concluding, reason: Literal["timeout", "lost"], detail: str, *, always: bool = False) -> End:
     locked = attempt.locked
     if is_retried(locked.retry, locked.attempt, "lost" if always else reason):
-        return End(TemporarilyTimedOut(locked.attempt, reason, _due(attempt)))
+        failure = None if attempt.evidence == Evidence() else attempt.record("timed_out", detail)
+        failure_id = None if failure is None else failure.failure_id
+        return End(TemporarilyTimedOut(locked.attempt, reason, _due(attempt), failure_id), failure)
     attempts = f"{locked.attempt} attempt" + ("s" if locked.attempt > 1 else "")
-    failure = FailureRecord(attempt.new_failure_id(), "timed_out", f"timed out after {attempts}: {detail}")
+    failure = attempt.record("timed_out", f"timed out after {attempts}: {detail}")
     return End(Finished(failure_outcome(failure)), failure)
 
 

@@ -17,6 +17,20 @@ class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     pass
 
 
+Intent: TypeAlias = tuple[Literal["now", "at", "in"], int]
+"""What a time was asked for as: now, an instant, or so many microseconds from now."""
+
+
+class JsonCallError(msgspec.Struct, frozen=True, array_like=True):
+    """Why a function named at run time could not be called.
+
+    `execution_exists` is the one that the guest is not told of, since the host interface has no such error: it traps.
+    """
+
+    kind: Literal["ffqn_parsing_error", "function_not_found", "type_check_error", "execution_exists"]
+    reason: str = ""
+
+
 class JoinSetCreate(_Event, frozen=True, tag="join_set_create"):
     """The workflow opened a join set."""
 
@@ -39,21 +53,50 @@ class DelayRequest(_Event, frozen=True, tag="delay"):
     """
 
     delay_id: DelayId
-    intent: tuple[Literal["now", "at", "in"], int]
+    intent: Intent
     due_at: Instant
+
+
+class RefusedRequest(_Event, frozen=True, tag="refused"):
+    """The workflow asked by JSON for a child that could not be made; `error` is what it was told."""
+
+    ffqn: str
+    params: str
+    error: JsonCallError
 
 
 class JoinSetRequest(_Event, frozen=True, tag="join_set_request"):
     """The workflow added a member to a join set."""
 
     join_set: str
-    request: ChildRequest | DelayRequest
+    request: ChildRequest | DelayRequest | RefusedRequest
 
 
 class JoinNext(_Event, frozen=True, tag="join_next"):
-    """The workflow waits for the next response of a join set."""
+    """The workflow takes the next response of a join set, waiting for it if need be.
+
+    `function` is the ffqn it wants the response of. With `closing` it takes all that are left, and no others follow;
+    `outcome` is how its function had ended by then, and the guest is never run again.
+    """
 
     join_set: str
+    function: str | None = None
+    closing: bool = False
+    outcome: Outcome | None = None
+
+
+class JoinNextTry(_Event, frozen=True, tag="join_next_try"):
+    """The workflow takes the next response of a join set if it is there: what it found."""
+
+    join_set: str
+    found: Literal["found", "pending", "all_processed"]
+
+
+class JoinNextTooMany(_Event, frozen=True, tag="join_next_too_many"):
+    """The workflow wanted the next response of a join set of which it had taken all."""
+
+    join_set: str
+    function: str | None = None
 
 
 class Persist(_Event, frozen=True, tag="persist"):
@@ -62,12 +105,34 @@ class Persist(_Event, frozen=True, tag="persist"):
     `args` are the least and the greatest value, or length, that was asked for: both fit 64 bits.
     """
 
-    kind: Literal["random_u64", "random_string"]
+    kind: Literal["random_u64", "random_string", "execution_id"]
     args: tuple[int, int]
     value: int | str
 
 
-HistoryItem: TypeAlias = JoinSetCreate | JoinSetRequest | JoinNext | Persist
+class Schedule(_Event, frozen=True, tag="schedule"):
+    """The workflow made a top-level execution that outlives it; with `error` it was told why there is none."""
+
+    execution_id: ExecutionId
+    ffqn: str
+    params: list[object] | str
+    intent: Intent
+    due_at: Instant
+    error: JsonCallError | None = None
+
+
+class Stub(_Event, frozen=True, tag="stub"):
+    """The workflow gave a stub's execution its result; `came` is what it was told of that."""
+
+    execution_id: ExecutionId
+    result: object
+    came: Literal["ok", "execution_not_found", "type_check_error", "conflict"]
+    reason: str = ""
+
+
+HistoryItem: TypeAlias = (
+    JoinSetCreate | JoinSetRequest | JoinNext | JoinNextTry | JoinNextTooMany | Persist | Schedule | Stub
+)
 
 
 class GuestTerms(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +154,11 @@ class Created(_Event, frozen=True, tag="created"):
     seed: int = 0
     parent: tuple[ExecutionId, str] | None = None
     """The parent and the join set this child belongs to."""
+    scheduled_by: ExecutionId | None = None
+    retried_from: ExecutionId | None = None
     terms: GuestTerms | None = None
+    intent: Intent | None = None
+    """What a client asked for as the time to start, if not at once; `due_at` is what came of it."""
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, array_like=True):
@@ -139,12 +208,14 @@ class TemporarilyTimedOut(_Event, frozen=True, tag="temporarily_timed_out"):
     attempt: int
     reason: Literal["timeout", "lost"]
     due_at: Instant
+    failure_id: FailureId | None = None
 
 
 class Finished(_Event, frozen=True, tag="finished"):
-    """The end."""
+    """The end. `failure_id` names what was recorded of an attempt that returned an error."""
 
     outcome: Outcome
+    failure_id: FailureId | None = None
 
 
 class HistoryEvent(_Event, frozen=True, tag="history_event"):
@@ -156,7 +227,7 @@ class HistoryEvent(_Event, frozen=True, tag="history_event"):
 class Paused(_Event, frozen=True, tag="paused"):
     """Nothing runs until `unpaused`; `digest` is the code that could not go on, for an automatic pause."""
 
-    reason: Literal["nondeterminism", "operator"]
+    reason: Literal["nondeterminism", "trap", "operator"]
     failure_id: FailureId | None = None
     digest: str | None = None
     message: str | None = None
@@ -169,7 +240,9 @@ class Unpaused(_Event, frozen=True, tag="unpaused"):
 
 
 class CancellationRequested(_Event, frozen=True, tag="cancellation_requested"):
-    """Somebody wants the execution to end."""
+    """Somebody wants the execution to end; with `force`, also what below it may not be cancelled otherwise."""
+
+    force: bool = False
 
 
 Event: TypeAlias = (
@@ -202,9 +275,10 @@ class ChildFinished(_Event, frozen=True, tag="child_finished"):
 
 
 class DelayFinished(_Event, frozen=True, tag="delay_finished"):
-    """A delay's time came."""
+    """A delay's time came, or it was cancelled."""
 
     delay_id: DelayId
+    cancelled: bool = False
 
 
 ResponseItem: TypeAlias = ChildFinished | DelayFinished

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import FailureId
 
 FailureKind: TypeAlias = Literal[
@@ -46,14 +47,43 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="t"):
 Outcome: TypeAlias = Returned | Failed
 
 
+class HttpExchange(msgspec.Struct, frozen=True, array_like=True):
+    """One HTTP request of a failed attempt, whether it was sent or refused. `reason` says in words what `error` was."""
+
+    method: str
+    url: str
+    started_at: Instant
+    duration_us: int
+    status: int | None = None
+    error: str | None = None
+    reason: str | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What an attempt left beside its outcome: the end of its stderr and its last HTTP requests.
+
+    `http_left_out` counts the requests before those.
+    """
+
+    stderr: str = ""
+    http: tuple[HttpExchange, ...] = ()
+    http_left_out: int = 0
+
+
 class FailureRecord(msgspec.Struct, frozen=True):
-    """Everything known of one failure, stored apart from the log since it can be long."""
+    """Everything known of one failure, stored apart from the log since it can be long.
+
+    The kind `error` is an attempt that returned an error of its function's own.
+    """
 
     failure_id: FailureId
-    kind: FailureKind
+    kind: FailureKind | Literal["error"]
     message: str
     backtrace: str = ""
     cause: FailureId | None = None
+    evidence: Evidence = Evidence()
 
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:

@@ -32,6 +32,14 @@ class ChildFailedError(Exception):
         self.failure = failure
 
 
+def returned(function: FunctionType, value: object) -> Returned:
+    """Give the outcome of a function that returned: `{"ok": v}` also where its type has no `result`."""
+    if isinstance(function.result, ResultType):
+        assert isinstance(value, dict)
+        return Returned(value)
+    return Returned({"ok": value})
+
+
 def value_for_caller(function: FunctionType, outcome: Outcome) -> object:
     """Give what the guest's call returns.
 

@@ -44,7 +44,7 @@ class State(msgspec.Struct, frozen=True):
     run_id: RunId | None = None
     locked_version: int | None = None
     failed_attempts: int = 0
-    """Attempts counted so far; the one to come or running has the number after it."""
+    """Attempts counted so far, by a workflow since it last got on; the next one has the number after it."""
     join_set: str | None = None
     pause_reason: str | None = None
     outcome: Outcome | None = None
@@ -117,10 +117,10 @@ def _transition(state: State, entry: Entry) -> State:
             )
         case HistoryEvent(event=JoinNext(join_set=join_set)):
             _require(_is_running(state), state, entry)
-            return change(state, status="blocked", due_at=None, join_set=join_set)
+            return change(state, status="blocked", due_at=None, join_set=join_set, failed_attempts=0)
         case HistoryEvent():
             _require(_is_running(state), state, entry)
-            return change(state, status="locked", due_at=None, join_set=None)
+            return change(state, status="locked", due_at=None, join_set=None, failed_attempts=0)
         case Unlocked(due_at=due_at):
             _require(state.run_id is not None, state, entry)
             return _released(state, due_at)
@@ -142,8 +142,8 @@ def _transition(state: State, entry: Entry) -> State:
         case Unpaused():
             _require(state.lifecycle == "paused", state, entry)
             return change(state, lifecycle="active", pause_reason=None)
-        case CancellationRequested():
-            _require(state.lifecycle != "cancelling", state, entry)
+        case CancellationRequested(force=force):
+            _require(state.lifecycle != "cancelling" or force, state, entry)
             return change(state, lifecycle="cancelling", pause_reason=None)
         case Created():
             raise InvariantError(f"`created` is only the first event, not version {entry.version}")

@@ -68,6 +68,19 @@ def params_from_json(function: FunctionType, params: object) -> list[Any]:
     return [from_json(t, value, f"parameter {name}") for (name, t), value in zip(function.params, params, strict=True)]
 
 
+def result_from_json(function: FunctionType, value: object) -> Any:
+    """Check what a function returns; None where it returns nothing.
+
+    Raises:
+        CallerError: `type_check_failed`.
+    """
+    if function.result is not None:
+        return from_json(function.result, value, "result")
+    if value is not None:
+        raise CallerError("type_check_failed", f"result: the function returns nothing: null, got {_show(value)}")
+    return None
+
+
 def from_json(wit: WitType, value: object, path: str) -> Any:
     """Check one JSON value against its type and give it as a plain value; `path` names it in an error.
 

@@ -113,3 +113,8 @@ BYTES: Final = ListType(Primitive("u8"))
 def snake(name: str) -> str:
     """Write a WIT name as it stands in JSON: `execution-failed` becomes `execution_failed`; a `%` escape is dropped."""
     return name.removeprefix("%").replace("-", "_")
+
+
+def same_shape(one: FunctionType, other: FunctionType) -> bool:
+    """Tell if the two have the same types, whatever their parameters are called: values cross by position."""
+    return one.result == other.result and [of for _, of in one.params] == [of for _, of in other.params]

@@ -5,14 +5,14 @@ from datetime import timedelta
 from functools import partial
 
 from obelisk_daemon.execution.attempt import Overrun, Trap, conclude_activity
-from obelisk_daemon.execution.outcome import Outcome, Returned
+from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.execution.projection import returned
+from obelisk_daemon.executor.evidence import describe, evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
-from obelisk_daemon.executor.run import Run, describe, trap_of
+from obelisk_daemon.executor.run import Run, trap_of
 from obelisk_daemon.wasm.guest import Returned as GuestReturned
 from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.wasi.context import WasiContext
-
-_STDERR_TAIL = 20
 
 
 class ActivityRun(Run):
@@ -36,7 +36,7 @@ class ActivityRun(Run):
         for request in wasi.trace:
             if request.error is not None:
                 logs.line("warn", f"HTTP {describe(request)}")
-        end = conclude_activity(self.concluding(), self.function.type, ended)
+        end = conclude_activity(self.concluding(evidence_of(logs, wasi.trace)), self.function.type, ended)
         await self.end(end, logs.take(flush=True))
 
     async def _attempt(self, wasi: WasiContext, logs: LogBuffer) -> Outcome | Trap | Overrun:
@@ -45,12 +45,12 @@ class ActivityRun(Run):
         context = GuestContext(wasi=wasi, log=logs)
         try:
             async with asyncio.timeout(limit.total_seconds()), wasi:
-                ended = await function.component.linked.run(
+                ended = await function.linked.run(
                     function.ffqn, self.held.created.params, context, function.component.limits
                 )
         except TimeoutError:
             traced = "; ".join(describe(request) for request in wasi.trace[-3:])
             return Overrun(f"longer than {limit.total_seconds():g} s" + (f", last {traced}" if traced else ""))
         if isinstance(ended, GuestReturned):
-            return Returned(function.wrap(ended.value))
-        return trap_of(ended, logs.tail("stderr", _STDERR_TAIL), wasi.trace)
+            return returned(function.type, ended.value)
+        return trap_of(ended)

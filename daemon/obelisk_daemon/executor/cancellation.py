@@ -1,60 +1,136 @@
-"""Cancelling an execution and all below it.
+"""Cancelling an execution and all below it (DESIGN.md sections 4 and 6).
 
-The request is an event, so it survives a crash; children end before their parent, so none outlives it.
+The request is an event, so it survives a crash. Children end before their parent, so that none outlives it: those that
+may be cancelled are, and the others are awaited, unless the cancellation is forced.
 """
 
+from collections.abc import Coroutine
 from typing import Protocol
 
 import msgspec
+import structlog
 
-from obelisk_daemon.clock import Clock
+from obelisk_daemon.errors import ConflictError, NotFoundError, ObeliskError
 from obelisk_daemon.execution.outcome import FailureRecord
-from obelisk_daemon.executor.executor import Executor
-from obelisk_daemon.ids import ExecutionId, IdSource
-from obelisk_daemon.storage.port import ExecutionWriter, RecoveryStore
+from obelisk_daemon.executor.run import DropReason, Services
+from obelisk_daemon.ids import ExecutionId
+
+_log = structlog.get_logger("cancellation")
 
 
-class CancellationStore(ExecutionWriter, RecoveryStore, Protocol):
-    """What cancelling needs of the database."""
+class Runs(Protocol):
+    """The executor, as far as cancelling needs it."""
+
+    async def drop(self, execution_id: ExecutionId, reason: DropReason) -> None:
+        """Drop the run of an execution, if there is one here, and wait until it is gone."""
+        ...
+
+    def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Own a task."""
+        ...
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """What a cancellation did: `reached` counts the executions that were ended by it."""
+    """What a cancellation did: `reached` counts the executions it ended; `awaited` those it has to wait for."""
 
     already_finished: bool
     reached: int
+    awaited: int = 0
 
 
 class Canceller:
-    """Cancels executions; one that a crash interrupted goes on at the next start."""
+    """Cancels executions; one that a crash interrupted, or that waits for a child, goes on by itself."""
 
-    def __init__(self, store: CancellationStore, executor: Executor, clock: Clock, ids: IdSource) -> None:
-        self._store = store
-        self._executor = executor
-        self._clock = clock
-        self._ids = ids
+    def __init__(self, services: Services, runs: Runs) -> None:
+        self._services = services
+        self._runs = runs
+        self._active: set[ExecutionId] = set()
+        self._again: set[ExecutionId] = set()
 
-    async def cancel(self, execution_id: ExecutionId) -> Cancelled:
+    async def cancel(self, execution_id: ExecutionId, *, force: bool = False) -> Cancelled:
         """End an execution as `cancelled`, its children first.
 
         Raises:
             NotFoundError: `execution_not_found`.
+            ConflictError: `not_cancellable`: a workflow that may not be cancelled, without `force`.
             StorageUnavailableError: what was reached stays ended; the caller may repeat the call.
         """
-        progress = await self._store.request_cancellation(execution_id, self._clock.now())
-        if progress.already_finished:
-            return Cancelled(already_finished=True, reached=0)
-        await self._executor.drop(execution_id, "cancelled")
-        # a commit may have been under way when the run was dropped: the children are asked for again behind it
-        progress = await self._store.request_cancellation(execution_id, self._clock.now())
-        reached = 0
-        for child in progress.children:
-            reached += (await self.cancel(child)).reached
-        failure = FailureRecord(self._ids.failure(), "cancelled", "cancelled on request")
-        ended = await self._store.finish_cancelled(execution_id, self._clock.now(), failure)
-        return Cancelled(already_finished=False, reached=reached + ended)
+        ffqn = await self._services.store.find_function(execution_id)
+        if ffqn is None:
+            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+        store = self._services.store
+        if not force and not self._may_cancel(ffqn) and not await store.has_finished(execution_id):
+            raise ConflictError(
+                "not_cancellable",
+                f"{ffqn} is not cancellable: force it, or set `cancellable = true` for it in the manifest",
+            )
+        return await self._cancel(execution_id, force=force)
+
+    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
+        """Begin to cancel those of the children (with their ffqn) that may be cancelled."""
+        for child, ffqn in children:
+            if self._may_cancel(ffqn):
+                self._runs.spawn(self._survive(child), f"cancel {child}")
+
+    def go_on(self, execution_id: ExecutionId) -> None:
+        """Look again at a cancellation that waits: something below it has changed."""
+        if execution_id in self._active:
+            self._again.add(execution_id)
+        else:
+            self._runs.spawn(self._survive(execution_id), f"cancel {execution_id}")
 
     async def resume(self) -> None:
         """Complete the cancellations that a crash interrupted."""
-        for execution_id in await self._store.unfinished_cancellations():
-            await self.cancel(execution_id)
+        for execution_id in await self._services.store.unfinished_cancellations():
+            await self._cancel(execution_id, force=False)
+
+    def _may_cancel(self, ffqn: str) -> bool:
+        function = self._services.plan.functions.get(ffqn)
+        return function is not None and function.cancellable
+
+    async def _survive(self, execution_id: ExecutionId) -> None:
+        try:
+            await self._cancel(execution_id, force=False)
+        except ObeliskError as error:
+            # it goes on with the next change below it, or at the next start
+            _log.warning("cancellation_interrupted", execution_id=execution_id, code=error.code, detail=str(error))
+
+    async def _cancel(self, execution_id: ExecutionId, *, force: bool) -> Cancelled:
+        if force and execution_id in self._active:
+            await self._services.store.request_cancellation(execution_id, self._services.clock.now(), force=True)
+        if execution_id in self._active:
+            self._again.add(execution_id)
+            return Cancelled(already_finished=False, reached=0, awaited=1)
+        self._active.add(execution_id)
+        try:
+            done = await self._attempt(execution_id, force=force)
+            while execution_id in self._again:
+                self._again.discard(execution_id)
+                more = await self._attempt(execution_id, force=force)
+                if not more.already_finished:
+                    done = Cancelled(done.already_finished, done.reached + more.reached, more.awaited)
+            return done
+        finally:
+            self._active.discard(execution_id)
+            self._again.discard(execution_id)
+
+    async def _attempt(self, execution_id: ExecutionId, *, force: bool) -> Cancelled:
+        store, clock = self._services.store, self._services.clock
+        progress = await store.request_cancellation(execution_id, clock.now(), force=force)
+        if progress.already_finished:
+            return Cancelled(already_finished=True, reached=0)
+        await self._runs.drop(execution_id, "cancelled")
+        # a commit may have been under way when the run was dropped: the children are asked for again behind it
+        progress = await store.request_cancellation(execution_id, clock.now())
+        reached = awaited = 0
+        for child, ffqn in progress.children:
+            if progress.is_forced or self._may_cancel(ffqn):
+                below = await self._cancel(child, force=progress.is_forced)
+                reached, awaited = reached + below.reached, awaited + below.awaited
+            else:
+                awaited += 1
+        if awaited:
+            return Cancelled(already_finished=progress.already_finished, reached=reached, awaited=awaited)
+        failure = FailureRecord(self._services.ids.failure(), "cancelled", "cancelled on request")
+        ended = await store.finish_cancelled(execution_id, clock.now(), failure)
+        return Cancelled(already_finished=False, reached=reached + ended)

@@ -4,6 +4,7 @@ A slot is held by a run that may compute; a workflow that waits gives its slot b
 """
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Final
 
@@ -12,19 +13,20 @@ import structlog
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.executor.activity import ActivityRun
+from obelisk_daemon.executor.cancellation import Canceller
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.executor.workflow import WorkflowRun
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.port import (
+from obelisk_daemon.storage.port import Ticket
+from obelisk_daemon.storage.records import (
     Change,
     Held,
     LockRequest,
     NewResponse,
     Release,
     ResponseChange,
-    Ticket,
     VersionConflictError,
 )
 
@@ -50,6 +52,7 @@ class Executor:
         self._changed = asyncio.Event()
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
+        self.canceller = Canceller(services, self)
 
     @property
     def running(self) -> int:
@@ -82,7 +85,11 @@ class Executor:
             run = self._runs.get(change.execution_id)
             if isinstance(run, WorkflowRun):
                 run.deliver(change.response)
-        elif change.status == "pending_at" and change.lifecycle == "active" and not change.is_held:
+        elif change.lifecycle == "cancelling":
+            self.canceller.go_on(change.execution_id)
+        elif change.lifecycle == "paused":
+            self._drop_paused(change.execution_id)
+        elif change.status == "pending_at" and not change.is_held:
             assert change.due_at is not None
             if change.due_at <= self._services.clock.now():
                 self._backlog += 1
@@ -110,6 +117,12 @@ class Executor:
         if run is not None and run.task is not None:
             run.drop(reason)
             await asyncio.wait([run.task])
+
+    def _drop_paused(self, execution_id: ExecutionId) -> None:
+        """Drop the run of what an operator paused. A run that has paused itself is about to end and knows it."""
+        run = self._runs.get(execution_id)
+        if run is not None and run.state.lifecycle == "active":
+            run.drop("paused")
 
     def try_reserve(self, function: FunctionPlan) -> bool:
         """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
@@ -143,6 +156,21 @@ class Executor:
         self._changed.set()
         if self._backlog:
             self._wake.set()
+
+    def is_crowded(self) -> bool:
+        """Tell if executions wait for a slot."""
+        return self._backlog > 0 and self._occupied >= self._max_running
+
+    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
+        """Cancel those of the children that may be cancelled."""
+        self.canceller.cancel_children(children)
+
+    def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Own a task of the cancellation for as long as this executor runs."""
+        if self._tasks is None:
+            work.close()  # when work starts, all unfinished cancellations are looked at
+            return
+        self._tasks.create_task(work, name=name)
 
     def note_timer(self, due_at: Instant) -> None:
         """Wake the timers for a delay."""

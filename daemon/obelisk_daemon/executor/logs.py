@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from obelisk_daemon.clock import Clock
-from obelisk_daemon.storage.port import LogLine
+from obelisk_daemon.storage.records import LogLine
 
 Level = Literal["trace", "debug", "info", "warn", "error", "stdout", "stderr"]
 _LONGEST_LINE: Final = 16 * 1024
@@ -13,7 +13,8 @@ _LONGEST_LINE: Final = 16 * 1024
 class LogBuffer:
     """Lines of one run, up to `limit` bytes in all; what is beyond is dropped, and a last line says so.
 
-    `is_muted` is asked at every line: a replay must not store what was stored before. `forward` sees each line too.
+    `is_muted` is asked at every line: a replay must not store what was stored before. `asked` counts what the guest had
+    asked of its journal by then. `forward` sees each line too.
     """
 
     def __init__(
@@ -22,6 +23,7 @@ class LogBuffer:
         limit: int,
         *,
         is_muted: Callable[[], bool] = lambda: False,
+        asked: Callable[[], int] = lambda: 0,
         forward: Callable[[Level, str], None] | None = None,
     ) -> None:
         self._clock = clock
@@ -29,7 +31,8 @@ class LogBuffer:
         self._limit = limit
         self._is_muted = is_muted
         self._forward = forward
-        self._lines: list[LogLine] = []
+        self._asked = asked
+        self._lines: list[tuple[int, LogLine]] = []
         self._partial: dict[Literal["stdout", "stderr"], bytes] = {}
 
     def line(self, level: Level, message: str) -> None:
@@ -39,7 +42,7 @@ class LogBuffer:
         self._left -= len(message) + 1
         if self._left <= 0:
             level, message = "warn", f"the limit of {self._limit} bytes of logs is reached: the rest is dropped"
-        self._lines.append(LogLine(self._clock.now(), level, message[:_LONGEST_LINE]))
+        self._lines.append((self._asked(), LogLine(self._clock.now(), level, message[:_LONGEST_LINE])))
         if self._forward is not None:
             self._forward(level, message[:_LONGEST_LINE])
 
@@ -55,8 +58,15 @@ class LogBuffer:
 
     def tail(self, stream: Literal["stdout", "stderr"], lines: int) -> str:
         """Give the last lines of a stream that nobody has taken yet."""
-        written = [line.message for line in self._lines if line.level == stream]
+        written = [line.message for _, line in self._lines if line.level == stream]
         return "\n".join([*written, *self._rest(stream)][-lines:])
+
+    def take_recorded(self) -> tuple[LogLine, ...]:
+        """Hand over the lines from before the guest's latest request: once that is recorded, a replay mutes them."""
+        asked = self._asked()
+        taken = tuple(line for before, line in self._lines if before < asked)
+        self._lines = self._lines[len(taken) :]
+        return taken
 
     def take(self, *, flush: bool = False) -> tuple[LogLine, ...]:
         """Hand over what there is; with `flush` also lines without their end."""
@@ -65,7 +75,7 @@ class LogBuffer:
                 for rest in self._rest(stream):
                     self.line(stream, rest)
             self._partial.clear()
-        taken, self._lines = tuple(self._lines), []
+        taken, self._lines = tuple(line for _, line in self._lines), []
         return taken
 
     def _rest(self, stream: Literal["stdout", "stderr"]) -> list[str]:

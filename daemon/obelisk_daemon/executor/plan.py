@@ -6,10 +6,10 @@ from typing import Literal
 import msgspec
 
 from obelisk_daemon.execution.events import GuestTerms, Locked, RetryPolicy
-from obelisk_daemon.execution.wit_types import FunctionType, ResultType
+from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutorId, RunId
-from obelisk_daemon.storage.port import Runnable
+from obelisk_daemon.storage.records import Runnable
 from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.context import HttpLimits
@@ -17,12 +17,12 @@ from obelisk_daemon.wasm.wasi.egress import EgressPolicy
 
 
 class ComponentPlan(msgspec.Struct, frozen=True):
-    """A component ready to run, and what the manifest allows its guests."""
+    """A component ready to run, and what the manifest allows its guests. A stub has no code: `linked` is None."""
 
     name: str
-    kind: Literal["activity", "workflow"]
+    kind: Literal["activity", "workflow", "stub"]
     digest: str
-    linked: LinkedComponent
+    linked: LinkedComponent | None
     env: Mapping[str, str]
     limits: GuestLimits
     log_bytes: int
@@ -32,6 +32,8 @@ class ComponentPlan(msgspec.Struct, frozen=True):
     on_block: Literal["hot", "unload"] = "hot"
     max_hot: int = 0
     on_nondeterminism: Literal["pause", "fail"] = "pause"
+    on_trap: Literal["fail", "pause"] = "fail"
+    max_history_events: int = 50_000
 
 
 class FunctionPlan(msgspec.Struct, frozen=True):
@@ -43,21 +45,21 @@ class FunctionPlan(msgspec.Struct, frozen=True):
     timeout_us: int
     retry: RetryPolicy
     labels: frozenset[str]
+    cancellable: bool = True
+
+    @property
+    def linked(self) -> LinkedComponent:
+        """The code; only what is not a stub is ever run."""
+        assert self.component.linked is not None
+        return self.component.linked
 
     @property
     def terms(self) -> GuestTerms | None:
         """What a workflow's replay must find again."""
         component = self.component
-        if component.kind == "activity":
+        if component.kind != "workflow":
             return None
         return GuestTerms(dict(component.env), component.limits.memory, component.limits.fuel or 0)
-
-    def wrap(self, value: object) -> dict[str, object]:
-        """Give the returned value as `{"ok": v}` or `{"err": v}`, also for a function without a `result` type."""
-        if isinstance(self.type.result, ResultType):
-            assert isinstance(value, dict)
-            return value
-        return {"ok": value}
 
 
 class ExecutorPlan:
@@ -70,7 +72,7 @@ class ExecutorPlan:
 
     def offers(self, function: FunctionPlan) -> bool:
         """Tell if this executor has all labels that the function requires."""
-        return function.labels <= self._labels
+        return function.component.kind != "stub" and function.labels <= self._labels
 
     def runnable(self, executor_id: ExecutorId) -> list[Runnable]:
         """Give what this executor may lock."""

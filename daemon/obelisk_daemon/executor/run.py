@@ -9,17 +9,18 @@ import msgspec
 from obelisk_daemon.clock import Clock, Instant
 from obelisk_daemon.execution.attempt import Concluding, End, Trap
 from obelisk_daemon.execution.events import ChildFinished, Entry, Event, Finished, HistoryEvent, HistoryItem, Response
-from obelisk_daemon.execution.outcome import FailureKind
+from obelisk_daemon.execution.outcome import Evidence, FailureKind
 from obelisk_daemon.execution.state import State, apply
 from obelisk_daemon.executor.logs import Level
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
-from obelisk_daemon.storage.port import Append, Held, LogLine, NewResponse, Store, Ticket
+from obelisk_daemon.storage.port import Store, Ticket
+from obelisk_daemon.storage.records import Append, Held, LogLine, NewExecution, NewResponse
 from obelisk_daemon.wasm.guest import Trapped
 from obelisk_daemon.wasm.wasi.client import HttpClient
-from obelisk_daemon.wasm.wasi.context import HttpTrace, WasiClock
+from obelisk_daemon.wasm.wasi.context import WasiClock
 
-DropReason: TypeAlias = Literal["stopping", "cancelled", "conflict", "evicted", "overrun"]
+DropReason: TypeAlias = Literal["stopping", "cancelled", "conflict", "evicted", "overrun", "paused", "yielded"]
 
 _TRAP_KINDS: dict[str, FailureKind] = {
     "out_of_fuel": "out_of_fuel",
@@ -61,6 +62,14 @@ class Neighbours(Protocol):
 
     def resume(self, run: "Run") -> None:
         """Occupy a slot again; a workflow that goes on needn't wait for one."""
+        ...
+
+    def is_crowded(self) -> bool:
+        """Tell if executions wait for a slot."""
+        ...
+
+    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
+        """Cancel those of the children (with their ffqn) that may be cancelled; the rest is waited for."""
         ...
 
     def note_timer(self, due_at: Instant) -> None:
@@ -116,10 +125,10 @@ class Run:
         if self.drop_reason is not None:
             raise asyncio.CancelledError
 
-    def concluding(self) -> Concluding:
+    def concluding(self, evidence: Evidence) -> Concluding:
         """Describe this attempt for the rules."""
         now = max(self.services.clock.now(), self.state.changed_at)
-        return Concluding(self.execution_id, self.held.locked, now, self.services.ids.failure)
+        return Concluding(self.execution_id, self.held.locked, now, self.services.ids.failure, evidence)
 
     def entries(self, items: list[tuple[Instant, Event]]) -> tuple[Entry, ...]:
         """Place events at the end of the log and move `state` on."""
@@ -136,9 +145,13 @@ class Run:
         logs: tuple[LogLine, ...],
         *,
         before: tuple[Entry, ...] = (),
+        scheduled: tuple[NewExecution, ...] = (),
         after: Ticket | None = None,
     ) -> None:
-        """Append the end of this run, let a waiting parent run ahead, and wait until it is durable."""
+        """Append the end of this run, let a waiting parent run ahead, and wait until it is durable.
+
+        `before` are entries that `state` has already, and `scheduled` the executions that they ask for.
+        """
         entries = before + self.entries([(self.services.clock.now(), end.event)])
         response = self._response(end.event, self.state)
         append = Append(
@@ -147,6 +160,7 @@ class Run:
             entries=entries,
             state=self.state,
             response=response,
+            scheduled=scheduled,
             logs=logs,
             failures=() if end.failure is None else (end.failure,),
         )
@@ -172,22 +186,10 @@ def response_ahead(new: NewResponse) -> Response:
     return Response(0, new.created_at, new.join_set, new.item)
 
 
-def trap_of(trapped: Trapped, stderr: str, trace: list[HttpTrace]) -> Trap:
-    """Describe a guest's trap with all that is known of the attempt."""
-    parts = ["\n".join(trapped.backtrace)]
-    if stderr:
-        parts.append(f"stderr ends with:\n{stderr}")
-    if trace:
-        parts.append("HTTP:\n" + "\n".join(describe(request) for request in trace))
+def trap_of(trapped: Trapped) -> Trap:
+    """Describe a guest's trap."""
     kind: FailureKind = _TRAP_KINDS.get(trapped.kind, "trap")
-    return Trap(kind, trapped.message, "\n\n".join(part for part in parts if part))
-
-
-def describe(request: HttpTrace) -> str:
-    """Write one request of an attempt as a line."""
-    came = request.error if request.status is None else str(request.status)
-    reason = f" ({request.reason})" if request.reason else ""
-    return f"{request.method} {request.url} -> {came}{reason}"
+    return Trap(kind, trapped.message, "\n".join(trapped.backtrace))
 
 
 def history(items: list[tuple[Instant, HistoryItem]]) -> list[tuple[Instant, Event]]:

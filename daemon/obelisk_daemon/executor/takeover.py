@@ -11,7 +11,7 @@ import msgspec
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.execution.attempt import Concluding, conclude_lost
 from obelisk_daemon.ids import ExecutorId, IdSource
-from obelisk_daemon.storage.port import LostRun, RecoveryStore
+from obelisk_daemon.storage.upkeep import LostRun, RecoveryStore
 
 _BATCH: Final = 500
 

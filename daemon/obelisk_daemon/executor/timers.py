@@ -9,7 +9,7 @@ import structlog
 
 from obelisk_daemon.clock import Clock, Instant
 from obelisk_daemon.errors import StorageUnavailableError
-from obelisk_daemon.storage.port import TimerStore
+from obelisk_daemon.storage.upkeep import TimerStore
 
 _BATCH: Final = 500
 _RETRY: Final = timedelta(seconds=1)

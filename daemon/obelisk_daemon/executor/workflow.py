@@ -3,10 +3,11 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Literal, TypeGuard
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.execution.attempt import End, Trap, conclude_overrun, failure_outcome
+from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome
+from obelisk_daemon.execution.divergence import NondeterminismError
 from obelisk_daemon.execution.events import (
     ChildRequest,
     DelayRequest,
@@ -18,46 +19,31 @@ from obelisk_daemon.execution.events import (
     Paused,
     Response,
     ResponseItem,
+    Schedule,
 )
-from obelisk_daemon.execution.journal import Journal, MisuseError, NondeterminismError
+from obelisk_daemon.execution.joinsets import JoinSet
+from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returned
-from obelisk_daemon.execution.projection import ChildFailedError
-from obelisk_daemon.execution.seeds import SeededBytes
 from obelisk_daemon.execution.state import block, unload
-from obelisk_daemon.executor.children import new_child
+from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.executor.children import is_call_of, new_child, new_scheduled
+from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
-from obelisk_daemon.executor.run import Neighbours, Run, Services, history, trap_of
-from obelisk_daemon.ids import FailureId
-from obelisk_daemon.storage.port import Append, Held, NewExecution, StoredLog, Ticket
-from obelisk_daemon.wasm.guest import GuestLimits
-from obelisk_daemon.wasm.guest import Returned as GuestReturned
-from obelisk_daemon.wasm.host.context import GuestContext
-from obelisk_daemon.wasm.host.workflow import UnsupportedHostFunctionError
-from obelisk_daemon.wasm.wasi.context import WasiContext
+from obelisk_daemon.executor.run import Neighbours, Run, Services, history
+from obelisk_daemon.executor.workflow_guest import Program, Stopped, call_workflow, close_open_sets, ending_of
+from obelisk_daemon.ids import ExecutionId, FailureId
+from obelisk_daemon.storage.port import Ticket
+from obelisk_daemon.storage.records import Append, Awaits, Held, NewExecution, StoredLog
+from obelisk_daemon.wasm.host.context import StubOutcome
 
+_YIELD_AFTER: Final = 20_000
+"""Events that one run may write before it gives its slot to others that wait for one."""
 _CHECKS_PER_TIMEOUT: Final = 4
 
 
 class _UnloadedError(Exception):
     """The workflow is blocked and not kept in memory."""
-
-
-class _JournalClock:
-    """The time the journal allows the guest to know."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._started_at = journal.now
-
-    def wall_ns(self) -> int:
-        return self._journal.now * 1_000
-
-    def monotonic_ns(self) -> int:
-        return (self._journal.now - self._started_at) * 1_000
-
-    async def sleep_until(self, monotonic_ns: int) -> None:
-        raise AssertionError(f"time stands still, so nothing waits for {monotonic_ns}")
 
 
 class WorkflowRun(Run):
@@ -69,6 +55,9 @@ class WorkflowRun(Run):
         self._ahead_of: Ticket | None = None
         self._answered: asyncio.Future[None] | None = None
         self._early: list[Response] | None = []
+        self.dropped: list[str] = []
+        self._unwritten: tuple[FailureRecord, ...] = ()
+        """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
         self.journal = self._journal(StoredLog([Entry(0, held.created_at, held.created)], []))
 
     async def run(self) -> None:
@@ -77,21 +66,45 @@ class WorkflowRun(Run):
         component = self.function.component
         forward = partial(self.services.forward, self.execution_id) if component.forward_stdio else None
         self._logs = LogBuffer(
-            self.services.clock, component.log_bytes, is_muted=lambda: self.journal.is_replaying, forward=forward
+            self.services.clock,
+            component.log_bytes,
+            is_muted=lambda: self.journal.is_replaying,
+            asked=lambda: self.journal.asked,
+            forward=forward,
         )
         try:
-            end = await self._run_guest()
+            end = await self._end_of_function()
+            if isinstance(end.event, Finished):
+                self._unwritten = () if end.failure is None else (end.failure,)
+                await close_open_sets(self.journal, end.event.outcome, partial(self._settle, keep=True))
         except _UnloadedError:
             return
         logs = self._logs.take(flush=True)
         if not isinstance(end.event, Finished):  # what comes again with the next run is no part of this one's log
             self.journal.new.clear()
             logs = ()
-        before = self.entries(history(self._take_new()))
-        await self.end(end, logs, before=before, after=self._ahead_of)
+            self._unwritten = () if end.failure is None else (end.failure,)
+        new = self._take_new()
+        before, scheduled = self.entries(history(new)), self._scheduled(new)
+        end = End(end.event, next(iter(self._unwritten), None))
+        await self.end(end, logs, before=before, scheduled=scheduled, after=self._ahead_of)
+
+    def _scheduled(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[NewExecution, ...]:
+        return tuple(new_scheduled(self.services, item, self.execution_id, at) for at, item in new if _schedules(item))
+
+    async def _end_of_function(self) -> End:
+        """Run the guest, unless its function had ended in an earlier run and only its join sets are left to close."""
+        outcome = self.journal.recorded_outcome
+        if outcome is None:
+            return await self._run_guest()
+        self.journal.skip_guest()
+        return End(Finished(outcome))
 
     def _journal(self, log: StoredLog) -> Journal:
-        return Journal(self.execution_id, log.entries, log.responses, self._now)
+        limit = self.function.component.max_history_events
+        journal = Journal(self.execution_id, log.entries, log.responses, self._now, limit)
+        journal.warn = lambda message: self._logs.line("warn", message)
+        return journal
 
     def _now(self) -> Instant:
         """Read the clock, never behind the log: what the guest sees live is what will be written."""
@@ -105,56 +118,31 @@ class WorkflowRun(Run):
         self._early = None
 
     async def _run_guest(self) -> End:
+        function = self.function
+        program = Program(function.linked, function.ffqn, function.component.limits)
+        self._watch(0, -1)
         try:
-            async with self._wasi() as wasi:
-                return await self._call(wasi)
+            ended = await call_workflow(program, self.held.created, self, self._logs)
         except NondeterminismError as diverged:
-            return self._diverged(diverged)
-        except ChildFailedError as failed:
-            return self._stopped(Trap("child_failed", str(failed), ""), failed.failure.failure_id)
-        except (MisuseError, UnsupportedHostFunctionError) as misuse:
-            return self._stopped(Trap("trap", str(misuse), "\n".join(getattr(misuse, "__notes__", ()))))
+            return self._diverged(diverged, "")
         except asyncio.CancelledError:
             if self.drop_reason != "overrun":
                 raise
             assert self.task is not None
             self.task.uncancel()
-            return conclude_overrun(self.concluding(), "it computed too long between two host calls")
-
-    async def _call(self, wasi: WasiContext) -> End:
-        function, created = self.function, self.held.created
-        context = GuestContext(wasi=wasi, log=self._logs, workflow=self)
-        self._watch(0, -1)
-        try:
-            ended = await function.component.linked.run(function.ffqn, created.params, context, self._limits())
+            attempt = self.concluding(evidence_of(self._logs, []))
+            return conclude_overrun(attempt, "it computed too long between two host calls")
         finally:
             self._timer.cancel()
-        if isinstance(ended, GuestReturned):
-            self.journal.end()
-            return End(Finished(Returned(function.wrap(ended.value))))
-        return self._stopped(trap_of(ended, self._logs.tail("stderr", 20), wasi.trace))
+        return self._ended(ended)
 
-    def _wasi(self) -> WasiContext:
-        created = self.held.created
-        return WasiContext(
-            clock=_JournalClock(self.journal),
-            random=SeededBytes(created.seed, "wasi").take,
-            output=self._logs.output,
-            environ=created.terms.env if created.terms else {},
-            time_stands_still=True,
-        )
-
-    def _limits(self) -> GuestLimits:
-        """Raised limits hold for running executions too, lowered ones only for new ones: a replay must get as far."""
-        now, terms = self.function.component.limits, self.held.created.terms
-        if terms is None:
-            return now
-        return GuestLimits(
-            memory=max(now.memory, terms.memory),
-            fuel=max(now.fuel or 0, terms.fuel),
-            host_calls=now.host_calls,
-            value=now.value,
-        )
+    def _ended(self, ended: Returned | Stopped) -> End:
+        """Decide what follows the guest's end: where its log goes on, that is a divergence."""
+        try:
+            self.journal.end(ending_of(ended))
+        except NondeterminismError as diverged:
+            return self._diverged(diverged, ended.backtrace if isinstance(ended, Stopped) else "")
+        return End(Finished(ended)) if isinstance(ended, Returned) else self._stopped(ended)
 
     def _watch(self, strikes: int, asked: int) -> None:
         """End the run when the guest neither asks nor waits for as long as its timeout."""
@@ -167,27 +155,85 @@ class WorkflowRun(Run):
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(interval, self._watch, strikes + 1, self.journal.asked)
 
+    def function_type(self, ffqn: str) -> FunctionType | None:
+        """Look up a function of the active generation."""
+        function = self.services.plan.functions.get(ffqn)
+        return None if function is None else function.type
+
     async def wait(self, join_set: str) -> ResponseItem:
         """Commit what was asked, then wait for the next response of the join set."""
-        keep = self.function.component.on_block == "hot"
+        needed = self.journal.sets[join_set].taken + 1
+        await self._block(join_set, needed, keep=self.function.component.on_block == "hot")
+        item = self.journal.take(join_set)
+        assert item is not None
+        return item
+
+    async def flush(self) -> None:
+        """Commit what was asked; give way to other work when much of it waits."""
         self.is_blocked = True
         try:
-            await self._commit_block(join_set, keep=keep).durable()
-            if not keep:
-                raise _UnloadedError
-            return await self._next_response(join_set)
+            if self._ahead_of is not None:
+                await self._ahead_of.durable()  # what follows a flush is seen by others
+            if self.journal.new:
+                await self._commit(None, self._take_new()).durable()
+            # a replay of the log so far is what giving way costs, so it is done seldom
+            if self.state.version - self.held.state.version >= _YIELD_AFTER and self.neighbours.is_crowded():
+                self.drop("yielded")
+            await asyncio.sleep(0)
         finally:
             self.is_blocked = False
 
-    async def _next_response(self, join_set: str) -> ResponseItem:
+    async def close(self, join_set: str) -> None:
+        """Close a join set: cancel what can be cancelled, wait for the rest."""
+        if not self.journal.sets[join_set].is_closed:
+            keep = self.function.component.on_block == "hot"
+            await self._settle(self.journal.begin_close(join_set), keep=keep)
+
+    async def is_taken(self, event: Schedule) -> bool:
+        """Tell if there is an execution of that id already, and it is another call."""
+        if await self.services.store.find_function(event.execution_id) is None:
+            return False
+        found = (await self.services.store.read_log(event.execution_id)).entries[0].event
+        return not is_call_of(found, event)
+
+    async def find_stub(self, execution_id: ExecutionId) -> str | None:
+        """Look up the function of a stub's execution."""
+        ffqn = await self.services.store.find_function(execution_id)
+        function = self.services.plan.functions.get(ffqn or "")
+        return ffqn if function is not None and function.component.kind == "stub" else None
+
+    async def finish_stub(self, execution_id: ExecutionId, ffqn: str, result: dict[str, object]) -> StubOutcome:
+        """Give a stub's execution its result."""
+        now = self.services.clock.now()
+        return await self.services.store.finish_stub(execution_id, ffqn, Returned(result), now)
+
+    async def _settle(self, closed: JoinSet, *, keep: bool) -> None:
+        if not closed.all_delivered:
+            await self._block(closed.name, len(closed.members), keep=keep, cancel=closed)
+        self.journal.end_close(closed.name)
+
+    async def _block(self, join_set: str, needed: int, *, keep: bool, cancel: JoinSet | None = None) -> None:
+        """Commit, wait until the join set has `needed` responses, and cancel what it waits for if that is wanted."""
+        self.is_blocked = True
+        try:
+            awaits = Awaits(join_set, needed, is_new=False)
+            await self._commit(awaits, self._take_new(), keep=keep, cancel=cancel).durable()
+            if cancel is not None:
+                self.neighbours.cancel_children(cancel.children_unanswered())
+            if not keep:
+                raise _UnloadedError
+            await self._responses(join_set, needed)
+        finally:
+            self.is_blocked = False
+
+    async def _responses(self, join_set: str, needed: int) -> None:
         self.neighbours.rest(self)
         try:
-            while (item := self.journal.take(join_set)) is None:
+            while len(self.journal.sets[join_set].delivered) < needed:
                 self._answered = asyncio.get_running_loop().create_future()
                 await self._answered
         finally:
             self.neighbours.resume(self)
-        return item
 
     def deliver(self, response: Response, ahead_of: Ticket | None = None) -> None:
         """Take a response; with `ahead_of`, before the commit that makes it durable."""
@@ -199,13 +245,22 @@ class WorkflowRun(Run):
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
 
-    def _commit_block(self, join_set: str, *, keep: bool) -> Ticket:
-        new = self._take_new()
+    def _commit(
+        self,
+        awaits: Awaits | None,
+        new: list[tuple[Instant, HistoryItem]],
+        *,
+        keep: bool = True,
+        cancel: JoinSet | None = None,
+    ) -> Ticket:
+        """Queue the append of what was asked, and start the children that this executor runs itself."""
         requests = [(at, item) for at, item in new if isinstance(item, JoinSetRequest)]
         children = [self._child(at, i.join_set, i.request) for at, i in requests if isinstance(i.request, ChildRequest)]
         delays = [(i.join_set, i.request) for _, i in requests if isinstance(i.request, DelayRequest)]
         entries = self.entries(history(new))
-        self.state = block(self.state, join_set)
+        if awaits is not None:
+            self.state = block(self.state, awaits.join_set)
+            awaits = Awaits(awaits.join_set, awaits.needed, _opened_in(new, awaits.join_set))
         append = Append(
             execution_id=self.execution_id,
             run_id=self.run_id,
@@ -213,9 +268,13 @@ class WorkflowRun(Run):
             state=self.state if keep else unload(self.state),
             children=tuple(child for child, _ in children),
             delays=tuple(delays),
-            awaits=None if _opened_in(new, join_set) else (join_set, self.journal.consumed(join_set) + 1),
-            logs=self._logs.take(),
+            awaits=awaits,
+            scheduled=self._scheduled(new),
+            cancelled_delays=() if cancel is None else tuple(cancel.delays_unanswered()),
+            logs=self._logs.take_recorded(),
+            failures=self._unwritten,
         )
+        self._unwritten = ()
         ticket = self.services.store.append(append, after=self._ahead_of)
         self._ahead_of = None  # from here on, only an answer to this very wait can be ahead of its commit
         for _, held in children:
@@ -233,26 +292,37 @@ class WorkflowRun(Run):
         taken, self.journal.new = self.journal.new, []
         return taken
 
-    def _stopped(self, trap: Trap, cause: FailureId | None = None) -> End:
-        """Decide what follows when the guest can't go on: where its log does, that is a divergence."""
-        try:
-            self.journal.end(f"the guest's end ({trap.kind}: {trap.message})")
-        except NondeterminismError as diverged:
-            return self._diverged(diverged, trap.backtrace)
-        return self._failed(trap.kind, trap.message, trap.backtrace, cause)
+    def _diverged(self, diverged: NondeterminismError, backtrace: str) -> End:
+        self.journal.new.clear()  # what diverging code asked is no part of the log
+        if self.function.component.on_nondeterminism == "pause":
+            return self._paused("nondeterminism", "nondeterminism", str(diverged), backtrace)
+        self.journal.skip_guest()
+        return self._failed("nondeterminism", str(diverged), backtrace)
 
-    def _diverged(self, diverged: NondeterminismError, backtrace: str = "") -> End:
-        if self.function.component.on_nondeterminism == "fail":
-            return self._failed("nondeterminism", str(diverged), backtrace)
-        failure = FailureRecord(self.services.ids.failure(), "nondeterminism", str(diverged), backtrace)
+    def _stopped(self, stopped: Stopped) -> End:
+        if stopped.is_trap and self.function.component.on_trap == "pause":
+            return self._paused("trap", stopped.kind, stopped.message, stopped.backtrace)
+        return self._failed(stopped.kind, stopped.message, stopped.backtrace, stopped.cause)
+
+    def _paused(self, reason: Literal["nondeterminism", "trap"], kind: FailureKind, message: str, trace: str) -> End:
+        failure = self._record(kind, message, trace)
         digest = self.function.component.digest
-        return End(Paused("nondeterminism", failure.failure_id, digest, failure.message), failure)
+        return End(Paused(reason, failure.failure_id, digest, failure.message), failure)
 
     def _failed(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> End:
-        failure = FailureRecord(self.services.ids.failure(), kind, message, backtrace, cause)
+        failure = self._record(kind, message, backtrace, cause)
         return End(Finished(failure_outcome(failure)), failure)
+
+    def _record(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> FailureRecord:
+        failure_id, evidence = self.services.ids.failure(), evidence_of(self._logs, [])
+        return FailureRecord(failure_id, kind, message, backtrace, cause, evidence)
 
 
 def _opened_in(new: list[tuple[Instant, HistoryItem]], join_set: str) -> bool:
     """Tell if nothing can have answered yet, since the join set is only being created."""
     return any(isinstance(item, JoinSetCreate) and item.join_set == join_set for _, item in new)
+
+
+def _schedules(item: HistoryItem) -> TypeGuard[Schedule]:
+    """Tell if an item makes a top-level execution."""
+    return isinstance(item, Schedule) and item.error is None

@@ -5,122 +5,26 @@ and in commit order, `Change`s are published to whoever subscribed. A write that
 longer the current one raises `VersionConflictError` and leaves nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
-
-import msgspec
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.errors import ConflictError
-from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Event, Locked, Response, ResponseItem
-from obelisk_daemon.execution.outcome import FailureRecord, Outcome
-from obelisk_daemon.execution.state import Lifecycle, State, Status
-from obelisk_daemon.ids import ExecutionId, ExecutorId, FailureId, RunId
-
-
-class VersionConflictError(ConflictError):
-    """Somebody else's commit was first. Nothing was written; the run that tried must be dropped."""
-
-    def __init__(self, execution_id: ExecutionId) -> None:
-        super().__init__("version_conflict", f"{execution_id} was changed by another commit")
-        self.execution_id = execution_id
-
-
-class LogLine(msgspec.Struct, frozen=True):
-    """A line of a guest's output or log. `level` is that of `obelisk:log`, or the stream it was written to."""
-
-    created_at: Instant
-    level: Literal["trace", "debug", "info", "warn", "error", "stdout", "stderr"]
-    message: str
-
-
-class NewExecution(msgspec.Struct, frozen=True):
-    """An execution to insert: its first events, and the state they fold to."""
-
-    execution_id: ExecutionId
-    entries: tuple[Entry, ...]
-    state: State
-
-    @property
-    def created(self) -> Created:
-        """The first event."""
-        event = self.entries[0].event
-        assert isinstance(event, Created)
-        return event
-
-
-class NewResponse(msgspec.Struct, frozen=True):
-    """A response to append to another execution's responses, in the transaction that gives the reason for it."""
-
-    execution_id: ExecutionId
-    join_set: str
-    created_at: Instant
-    item: ResponseItem
-
-
-class Append(msgspec.Struct, frozen=True):
-    """What a run adds to its execution: all of it or nothing.
-
-    `state` is what the log folds to with `entries`. `run_id` and `state.version - len(entries)` must be the stored
-    ones. `awaits` names the join set and the number of its responses (from 1) that a blocked state waits for.
-    """
-
-    execution_id: ExecutionId
-    run_id: RunId
-    entries: tuple[Entry, ...]
-    state: State
-    children: tuple[NewExecution, ...] = ()
-    delays: tuple[tuple[str, DelayRequest], ...] = ()
-    response: NewResponse | None = None
-    awaits: tuple[str, int] | None = None
-    logs: tuple[LogLine, ...] = ()
-    failures: tuple[FailureRecord, ...] = ()
-
-
-class Held(msgspec.Struct, frozen=True):
-    """An execution that a run holds: enough to start it. A workflow's log is read with `read_log`."""
-
-    execution_id: ExecutionId
-    locked: Locked
-    created: Created
-    created_at: Instant
-    state: State
-
-    @property
-    def run_id(self) -> RunId:
-        """The run that holds it."""
-        return self.locked.run_id
-
-
-class Release(msgspec.Struct, frozen=True):
-    """A run that was dropped: if it still holds its execution, that is pending again from `due_at` on."""
-
-    execution_id: ExecutionId
-    run_id: RunId
-    reason: str
-    at: Instant
-    due_at: Instant
-
-
-class ResponseChange(msgspec.Struct, frozen=True):
-    """A response became durable."""
-
-    execution_id: ExecutionId
-    response: Response
-
-
-class StateChange(msgspec.Struct, frozen=True):
-    """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory."""
-
-    execution_id: ExecutionId
-    status: Status
-    lifecycle: Lifecycle
-    due_at: Instant | None
-    is_held: bool
-
-
-Change: TypeAlias = ResponseChange | StateChange
-Subscriber: TypeAlias = Callable[[Change], None]
+from obelisk_daemon.execution.events import Entry, Response
+from obelisk_daemon.execution.outcome import FailureRecord, Returned
+from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.records import (
+    Append,
+    CancellationProgress,
+    Delay,
+    Held,
+    ListFilter,
+    LockRequest,
+    LogLine,
+    NewExecution,
+    Release,
+    StoredLog,
+    Summary,
+)
 
 
 class Ticket(Protocol):
@@ -164,8 +68,14 @@ class ExecutionWriter(Protocol):
         """Give up a run, whatever its execution has become by now; a blocked one forgets that it was in memory."""
         ...
 
-    async def request_cancellation(self, execution_id: ExecutionId, at: Instant) -> "CancellationProgress":
-        """Append `cancellation_requested` if it is not there, and tell what has to be ended first."""
+    async def request_cancellation(
+        self, execution_id: ExecutionId, at: Instant, *, force: bool = False
+    ) -> "CancellationProgress":
+        """Append `cancellation_requested` if it is not there, or if it gets forced; tell what has to be ended first.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+        """
         ...
 
     async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
@@ -176,128 +86,56 @@ class ExecutionWriter(Protocol):
         """Lift a pause; answer False when it is not paused."""
         ...
 
-
-class LockRequest(msgspec.Struct, frozen=True):
-    """What an executor may take: `runnable` is (ffqn, digest) with the settings of the attempt to come."""
-
-    executor_id: ExecutorId
-    at: Instant
-    limit: int
-    generation: int
-    runnable: Sequence["Runnable"]
-    new_run: Callable[[], RunId]
+    async def finish_stub(
+        self, execution_id: ExecutionId, ffqn: str, returned: Returned, at: Instant
+    ) -> Literal["ok", "execution_not_found", "conflict"]:
+        """Give a stub's execution its result; the same one again is fine."""
+        ...
 
 
-class Runnable(msgspec.Struct, frozen=True):
-    """A function this executor can run, and the `locked` event for an attempt of it, but for run and attempt."""
+class SteeringStore(Protocol):
+    """What an operator does to executions and delays."""
 
-    ffqn: str
-    digest: str
-    locked: Callable[[RunId, int], Locked]
+    async def pause(self, execution_id: ExecutionId, at: Instant) -> bool:
+        """Stop an execution until it is resumed; answer False when it is paused already.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            ConflictError: `already_finished`, `cancelling`, or `running` for an activity that runs.
+        """
+        ...
+
+    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
+        """Hold a delay back, or let it go on; answer when it is due.
+
+        Raises:
+            NotFoundError: `delay_not_found`.
+        """
+        ...
+
+    async def cancel_delay(self, delay_id: DelayId, at: Instant) -> bool:
+        """End a delay as cancelled; answer False when it has ended already."""
+        ...
 
 
-class CancellationProgress(msgspec.Struct, frozen=True):
-    """Where the cancellation of one execution stands."""
-
-    already_finished: bool
-    holder: ExecutorId | None
-    children: tuple[ExecutionId, ...]
-
-
-class Store(ExecutionWriter, Protocol):
+class Store(ExecutionWriter, SteeringStore, Protocol):
     """What the executor's runs need."""
 
     async def read_log(self, execution_id: ExecutionId) -> "StoredLog":
         """Read all there is, for a replay."""
         ...
 
-
-class TimerStore(Protocol):
-    """Durable timers."""
-
-    async def fire_delays(self, at: Instant, limit: int) -> int:
-        """Turn up to `limit` delays due by `at` into responses; answer how many there were."""
-        ...
-
-    async def next_due(self, after: Instant) -> Instant | None:
-        """Read when the next delay, or the next execution pending after `after`, is due."""
-        ...
-
-
-class RecoveryStore(Protocol):
-    """Executors, their leases, and what dead ones left behind."""
-
-    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
-        """Make the executor known before it locks anything."""
-        ...
-
-    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
-        """Renew the executor's lease."""
-        ...
-
-    async def lost_runs(self, alive: ExecutorId, limit: int) -> list["LostRun"]:
-        """Read runs locked by executors other than `alive`."""
-        ...
-
-    async def end_lost_run(self, lost: "LostRun", ending: Event | FailureRecord, at: Instant) -> None:
-        """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with."""
-        ...
-
-    async def release_hot(self, alive: ExecutorId) -> None:
-        """Forget the memory that dead executors kept of blocked workflows."""
-        ...
-
     async def unfinished_cancellations(self) -> list[ExecutionId]:
         """Read the executions whose cancellation was asked for and is not complete."""
         ...
 
+    async def find_function(self, execution_id: ExecutionId) -> str | None:
+        """Read the ffqn of an execution; None where there is none."""
+        ...
 
-class LostRun(msgspec.Struct, frozen=True):
-    """A run whose executor is gone. `locked` is the event that began it."""
-
-    execution_id: ExecutionId
-    run_id: RunId
-    locked: Locked
-    state: State
-    created: Created
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """One row of a list of executions."""
-
-    execution_id: ExecutionId
-    ffqn: str
-    component: str
-    digest: str
-    status: Status
-    lifecycle: Lifecycle
-    created_at: Instant
-    changed_at: Instant
-    version: int
-    attempts: int
-    due_at: Instant | None
-    join_set: str | None
-    pause_reason: str | None
-    parent_id: ExecutionId | None
-    outcome: Outcome | None
-
-
-class ListFilter(msgspec.Struct, frozen=True):
-    """Which executions to list, newest first; `before` is the last id of the page before."""
-
-    limit: int = 50
-    ffqn_prefix: str | None = None
-    status: Status | None = None
-    before: ExecutionId | None = None
-    parent: ExecutionId | None = None
-    top_level: bool = False
-
-
-class StoredLog(msgspec.Struct, frozen=True):
-    """A whole log and its responses, read in one snapshot."""
-
-    entries: list[Entry]
-    responses: list[Response]
+    async def has_finished(self, execution_id: ExecutionId) -> bool:
+        """Tell if an execution has ended."""
+        ...
 
 
 class ExecutionReader(Protocol):
@@ -337,52 +175,22 @@ class ExecutionReader(Protocol):
         """
         ...
 
+    async def failure_chain(self, failure_id: FailureId, limit: int) -> list[tuple[ExecutionId, FailureRecord]]:
+        """Read a failure, what caused it, what caused that, ...: up to `limit`, each with its execution.
+
+        Raises:
+            NotFoundError: `failure_not_found`.
+        """
+        ...
+
+    async def delays(self, execution_id: ExecutionId, after: str, limit: int) -> list[Delay]:
+        """Read delays of an execution that are still to end, by id, those after an id."""
+        ...
+
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read all there is, for a replay."""
         ...
 
     async def counts(self) -> Mapping[str, int]:
         """Count unfinished executions by status and lifecycle (`pending`, `locked`, `blocked`, `paused`, ...)."""
-        ...
-
-
-class StoredComponent(msgspec.Struct, frozen=True):
-    """The row of a component's code."""
-
-    digest: str
-    code: bytes
-
-
-class Generation(msgspec.Struct, frozen=True):
-    """An accepted manifest. `allowed` maps every ffqn to the digest that may run it."""
-
-    number: int
-    activated_at: Instant
-    manifest: bytes
-    content_hash: str
-    allowed: Mapping[str, str]
-    components: tuple[str, ...] = ()
-
-
-class GenerationStore(Protocol):
-    """The manifest's accepted versions and the code they name."""
-
-    async def active_generation(self) -> Generation | None:
-        """Read the active generation."""
-        ...
-
-    async def activate(self, generation: Generation, codes: Sequence[StoredComponent]) -> None:
-        """Make a generation the active one, with the code it names, if its number follows the active one's.
-
-        Raises:
-            ConflictError: `generation_conflict`: another one was first.
-        """
-        ...
-
-    async def component_code(self, digest: str) -> bytes | None:
-        """Read a component's bytes."""
-        ...
-
-    async def paused_automatically(self) -> list[tuple[ExecutionId, str, str]]:
-        """Read the executions that were paused because their code could not go on: (id, ffqn, digest)."""
         ...

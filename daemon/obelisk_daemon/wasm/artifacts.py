@@ -30,11 +30,16 @@ class ArtifactCache:
     """Artifacts by source digest and engine configuration. Several processes of one user may share the directory.
 
     Raises:
-        OperatorError: `unsafe_cache_dir` when others could write to the directory or read its key.
+        OperatorError: `unsafe_cache_dir` when others could write to the directory or read its key;
+            `unusable_cache_dir` when there is none and none can be made.
     """
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the directory {directory} for compiled components can't be made: {error.strerror}"
+            raise OperatorError("unusable_cache_dir", message) from error
         _check_private(directory, 0o022)
         self._directory = directory
         self._key = self._read_key(directory / "key")

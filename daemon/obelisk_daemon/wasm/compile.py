@@ -128,6 +128,7 @@ class Compiler:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-s",
+            "-P",  # what lies in the current directory is none of our modules
             "-m",
             "obelisk_daemon.wasm.compile_child",
             msgspec.json.encode(order).decode(),

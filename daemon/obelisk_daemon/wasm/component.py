@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 from wasmtime import component as wc
 
+from obelisk_daemon.execution.wit_interfaces import WitInterface
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import abi
@@ -44,6 +45,14 @@ class Component:
         self.imports: tuple[Import, ...] = tuple(
             Import(i.name, name, function) for i in found.imports for name, function in i.functions
         )
+        self.exported_interfaces: tuple[WitInterface, ...] = tuple(
+            WitInterface(i.name, tuple(i.types), tuple(i.functions)) for i in found.exported
+        )
+        """The same exports with the names of their types, also of interfaces that have only types."""
+        self.imported_types: tuple[WitInterface, ...] = tuple(
+            WitInterface(i.name, tuple(i.types)) for i in found.imports if i.types
+        )
+        """The named types of what it imports, without `wasi:`."""
 
     @property
     def address(self) -> int:

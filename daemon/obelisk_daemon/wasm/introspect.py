@@ -39,17 +39,31 @@ _PRIMITIVES: Final[dict[type, PrimitiveName]] = {
     wt.Char: "char",
     wt.String: "string",
 }
+_COMPOUND: Final = (
+    wt.ListType,
+    wt.TupleType,
+    wt.RecordType,
+    wt.VariantType,
+    wt.EnumType,
+    wt.FlagsType,
+    wt.OptionType,
+    wt.ResultType,
+    wt.OwnType,
+    wt.BorrowType,
+)
 
 
 class Interface:
-    """An imported interface: its functions, and the name of each resource in it as the types name it."""
+    """An interface: its functions and named types, and the name of each resource in it as the types name it."""
 
-    __slots__ = ("functions", "name", "resources")
+    __slots__ = ("functions", "name", "resources", "types")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.functions: list[tuple[str, FunctionType]] = []
         self.resources: list[tuple[str, str]] = []
+        self.types: list[tuple[str, WitType]] = []
+        """Without resources. Those of `wasi:` are left out: nothing asks for them, and they are many."""
 
 
 class Introspection:
@@ -65,6 +79,7 @@ class Introspection:
         component = handle.type
         self.imports = [self._import(name, e.ty) for name, e in component.imports(engine).items()]
         self.exports: dict[Ffqn, FunctionType] = {}
+        self.exported: list[Interface] = []
         for name, extern in component.exports(engine).items():
             item = extern.ty
             # componentize-py exports one more instance, `exports`, and QuickJS a function, `init`: not the author's.
@@ -84,10 +99,16 @@ class Introspection:
         for n, t in items:
             if isinstance(t, wc.ResourceType):
                 interface.resources.append((n, self._resource_name(t) or self._add_resource(name, n, t)))
+        self._fill(interface, items)
+        return interface
+
+    def _fill(self, interface: Interface, items: list[tuple[str, Any]]) -> None:
         for n, t in items:
             if isinstance(t, wt.FuncType):
-                interface.functions.append((n, self._function(f"{name}.{n}", t)))
-        return interface
+                interface.functions.append((n, self._function(f"{interface.name}.{n}", t)))
+            elif not interface.name.startswith("wasi:") and (type(t) in _PRIMITIVES or isinstance(t, _COMPOUND)):
+                self._place = f"the type {interface.name}.{n}"
+                interface.types.append((n, self._type(t)))
 
     def _add_resource(self, interface: str, name: str, resource: Any) -> str:
         full = f"{interface}.{name}"
@@ -97,12 +118,11 @@ class Introspection:
     def _resource_name(self, resource: Any) -> str | None:
         return next((name for known, name in self._resources if known == resource), None)
 
-    def _export(self, interface: str, instance: Any) -> None:
-        for name, extern in instance.exports(self._engine).items():
-            item = extern.ty
-            if isinstance(item, wt.FuncType):
-                function = Ffqn(interface, name)
-                self.exports[function] = self._function(str(function), item)
+    def _export(self, name: str, instance: Any) -> None:
+        interface = Interface(name)
+        self._fill(interface, [(n, e.ty) for n, e in instance.exports(self._engine).items()])
+        self.exported.append(interface)
+        self.exports.update((Ffqn(name, function), of) for function, of in interface.functions)
 
     def _function(self, place: str, function: Any) -> FunctionType:
         self._place = place

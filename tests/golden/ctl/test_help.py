@@ -3,7 +3,25 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.fakes.serving import ctl
 
-COMMANDS = ["status", "submit", "list", "show", "events", "logs", "result", "cancel", "components", "functions"]
+COMMANDS = [
+    "status",
+    "submit",
+    "list",
+    "show",
+    "events",
+    "logs",
+    "result",
+    "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "stub",
+    "delays",
+    "error",
+    "delay",
+    "replay",
+]
+COMMANDS += ["components", "functions", "wit"]
 
 
 def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:
@@ -17,6 +35,13 @@ def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
     run = ctl(command, "--help")
+    assert run.code == 0
+    assert run.out == snapshot
+
+
+@pytest.mark.parametrize("command", ["cancel", "pause", "resume"])
+def test_every_delay_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
+    run = ctl("delay", command, "--help")
     assert run.code == 0
     assert run.out == snapshot
 

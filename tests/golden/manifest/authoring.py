@@ -3,6 +3,7 @@
 import msgspec
 
 from obelisk_daemon.deployment.candidate import digest_of
+from obelisk_daemon.execution.wit_interfaces import WitInterface
 from obelisk_daemon.execution.wit_types import FunctionType, Primitive
 from obelisk_daemon.ffqn import Ffqn
 
@@ -19,6 +20,11 @@ class Import(msgspec.Struct, frozen=True):
 class Interface(msgspec.Struct, frozen=True):
     exports: dict[Ffqn, FunctionType] = {}
     imports: tuple[Import, ...] = ()
+    imported_types: tuple[WitInterface, ...] = ()
+
+    @property
+    def exported_interfaces(self) -> tuple[WitInterface, ...]:
+        return tuple(WitInterface(ffqn.interface, (), ((ffqn.function, of),)) for ffqn, of in self.exports.items())
 
 
 def function(*params: str, result: str | None = None) -> FunctionType:

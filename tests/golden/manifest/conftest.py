@@ -8,6 +8,7 @@ import pytest
 from obelisk_config import Diagnostic, ManifestError, Surroundings, draft, render
 from obelisk_daemon.deployment.candidate import read_components
 from obelisk_daemon.deployment.linking import check_links
+from obelisk_daemon.deployment.stubs import read_stubs
 from obelisk_daemon.execution.wit_types import FunctionType
 from tests.golden.manifest.authoring import COMPONENT, Interface
 
@@ -39,10 +40,12 @@ def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explain:
             drafted = draft(data, Path("obelisk.toml"), surroundings)
         except ManifestError as error:
             return told(error.diagnostics)
-        _, diagnostics = read_components(drafted.manifest, dev=dev)
+        files, diagnostics = read_components(drafted.manifest, dev=dev)
+        given = interfaces or {}
+        stubs, untyped = read_stubs(drafted.manifest, files, given)
         links: tuple[Diagnostic, ...] = ()
         if interfaces is not None:
-            links = check_links(drafted.manifest, interfaces, host, partial=drafted.partial)
-        return told((*drafted.diagnostics, *diagnostics, *links))
+            links = check_links(drafted.manifest, {**given, **stubs}, host, partial=drafted.partial)
+        return told((*drafted.diagnostics, *diagnostics, *untyped, *links))
 
     return run

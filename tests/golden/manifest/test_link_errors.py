@@ -2,6 +2,7 @@
 
 from syrupy.assertion import SnapshotAssertion
 
+from obelisk_daemon.execution.wit_extensions import SUFFIXES, ExtensionKind, extension_interface, extension_type
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from tests.golden.manifest.authoring import Import, Interface, component, function
@@ -43,9 +44,53 @@ def test_a_host_function_that_does_not_exist_is_an_error(explain: Explain, snaps
     assert explain(two(), interfaces={"one": ACTIVITY, "two": wanted}) == snapshot
 
 
-def test_a_generated_extension_is_of_a_later_version(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    wanted = importing(Ffqn("example:fibo-obelisk-ext/fibo", "fibo-submit"))
+def extending(kind: ExtensionKind, *, of: Ffqn = FIBO) -> Interface:
+    ffqn = Ffqn(extension_interface(of.interface, kind), of.function + SUFFIXES[kind])
+    return importing(ffqn, extension_type(kind, ACTIVITY.exports[FIBO]))
+
+
+def test_the_extensions_of_a_function_may_be_imported(explain: Explain) -> None:
+    for kind in ("submit", "await_next", "get", "schedule"):
+        assert explain(two(), interfaces={"one": ACTIVITY, "two": extending(kind)}) == "no errors"
+
+
+def test_a_stub_is_given_its_result_and_not_scheduled(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = component("two", kind="workflow", path="b.wasm")
+    text += f'[[stub]]\nffqn = "{FIBO}"\nparams = [{{ name = "n", type = "u8" }}]\nreturns = "u64"\n'
+    for kind in ("submit", "await_next", "get", "stub"):
+        assert explain(text, interfaces={"two": extending(kind)}) == "no errors"
+    assert explain(text, interfaces={"two": extending("schedule")}) == snapshot
+
+
+def test_what_is_no_stub_is_given_no_result(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    assert explain(two(), interfaces={"one": ACTIVITY, "two": extending("stub")}) == snapshot
+
+
+def test_an_extension_that_does_not_exist_shows_the_nearest(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    for name in ("fibo-sumbit", "fibo"):
+        wanted = importing(Ffqn("example:fibo-obelisk-ext/fibo", name))
+        assert explain(two(), interfaces={"one": ACTIVITY, "two": wanted}) == snapshot
+
+
+def test_an_extension_of_what_nobody_exports_names_that(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    wanted = extending("submit", of=Ffqn("x:y/z", "w"))
     assert explain(two(), interfaces={"one": ACTIVITY, "two": wanted}) == snapshot
+
+
+def test_an_extension_of_another_type_shows_both(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    wanted = importing(Ffqn("example:fibo-obelisk-schedule/fibo", "fibo-schedule"))
+    assert explain(two(), interfaces={"one": ACTIVITY, "two": wanted}) == snapshot
+
+
+def test_packages_of_extensions_are_the_hosts_own(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    exported = Interface({Ffqn("example:fibo-obelisk-ext/fibo", "fibo-submit"): function()})
+    assert explain(two(), interfaces={"one": exported, "two": Interface()}) == snapshot
+
+
+def test_names_of_parameters_may_differ_between_import_and_export(explain: Explain) -> None:
+    (imported,) = importing(FIBO).imports
+    renamed = FunctionType((("another-name", imported.type.params[0][1]),), imported.type.result)
+    assert explain(two(), interfaces={"one": ACTIVITY, "two": importing(FIBO, renamed)}) == "no errors"
 
 
 def test_an_activity_may_not_call_other_components(explain: Explain, snapshot: SnapshotAssertion) -> None:

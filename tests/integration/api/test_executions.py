@@ -180,7 +180,7 @@ async def test_showing_a_failed_execution_tells_why(http: httpx.AsyncClient, wor
     assert shown["result"] == {
         "execution_failure": {"kind": "trap", "failure_id": failure_id, "reason": "unreachable executed"}
     }
-    assert shown["failure"] == (await http.get(f"/v1/failures/{failure_id}")).json()
+    assert shown["failure"] | {"execution_id": ID} == (await http.get(f"/v1/failures/{failure_id}")).json()
     assert shown["failure"]["backtrace"] == "0: fibo!fib\n1: fibo!main"
 
 
@@ -268,8 +268,8 @@ async def test_cancelling_reports_what_it_reached(http: httpx.AsyncClient, world
     world.create(ID, FIBO, 3)
     first = await http.post(f"/v1/executions/{ID}/cancel")
     again = await http.post(f"/v1/executions/{ID}/cancel")
-    assert first.json() == {"execution_id": ID, "already_finished": False, "reached": 1}
-    assert again.json() == {"execution_id": ID, "already_finished": True, "reached": 0}
+    assert first.json() == {"execution_id": ID, "already_finished": False, "reached": 1, "awaited": 0}
+    assert again.json() == {"execution_id": ID, "already_finished": True, "reached": 0, "awaited": 0}
 
 
 async def test_functions_show_their_wit_types(http: httpx.AsyncClient) -> None:

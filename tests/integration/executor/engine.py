@@ -14,15 +14,19 @@ from obelisk_daemon.deployment.activation import lift_automatic_pauses
 from obelisk_daemon.deployment.planning import _Resolver
 from obelisk_daemon.execution.events import Entry, RetryPolicy
 from obelisk_daemon.execution.outcome import Outcome
-from obelisk_daemon.executor.cancellation import Cancelled, Canceller
+from obelisk_daemon.execution.wit_types import FunctionType, Primitive, ResultType
+from obelisk_daemon.executor.cancellation import Cancelled
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.plan import ComponentPlan, ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
+from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId, IdSource
-from obelisk_daemon.storage.port import Change, Generation, StateChange, Store, StoredComponent, Summary
+from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.port import Store
+from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import Engines
@@ -63,7 +67,8 @@ class Linked:
         else:
             kind, digest = guests.COMPONENTS[name].kind, guests.digest(name)
             handle = wc.Component.from_file(self._engines.engine(kind), str(guests.path(name)))
-        return LinkedComponent(Component(self._engines, kind, digest, handle), _Resolver(kind == "workflow"))
+        component = Component(self._engines, kind, digest, handle)
+        return LinkedComponent(component, _Resolver(kind == "workflow", TYPES))
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -76,8 +81,20 @@ class Use(msgspec.Struct, frozen=True):
     retry: RetryPolicy = QUICK
     labels: frozenset[str] = frozenset()
     on_nondeterminism: str = "pause"
+    on_trap: str = "fail"
+    cancellable: bool = True
+    fuel: int = 10**12
+    max_history_events: int = 50_000
 
 
+APPROVE = Ffqn("testing:approval/approval", "approve")
+TYPES = {
+    "testing:fibo/fibo.fibo": FunctionType(
+        (("n", Primitive("u8")),), ResultType(Primitive("u64"), Primitive("string"))
+    ),
+    str(APPROVE): FunctionType((("order", Primitive("u64")),), ResultType(Primitive("bool"), Primitive("string"))),
+}
+"""Of functions whose extensions the guests import; `approve` is a stub, in every plan."""
 FIBO, FIBOA = Use("fibo-activity"), Use("fibo-workflow")
 
 
@@ -92,7 +109,7 @@ def plan_of(linked: Linked, uses: Sequence[Use], generation: int) -> ExecutorPla
             digest=code.component.digest,
             linked=code,
             env={},
-            limits=GuestLimits(fuel=10**12 if is_workflow else None),
+            limits=GuestLimits(memory=256 << 20, fuel=use.fuel if is_workflow else None),
             log_bytes=1 << 20,
             forward_stdio=False,
             egress=EgressPolicy(),
@@ -100,11 +117,32 @@ def plan_of(linked: Linked, uses: Sequence[Use], generation: int) -> ExecutorPla
             on_block=use.on_block,  # type: ignore[arg-type]
             max_hot=use.max_hot,
             on_nondeterminism=use.on_nondeterminism,  # type: ignore[arg-type]
+            on_trap=use.on_trap,  # type: ignore[arg-type]
+            max_history_events=use.max_history_events,
         )
         for ffqn, of in code.component.exports.items():
             timeout = use.timeout // timedelta(microseconds=1)
-            functions[str(ffqn)] = FunctionPlan(ffqn, component, of, timeout, use.retry, use.labels)
+            functions[str(ffqn)] = FunctionPlan(
+                ffqn, component, of, timeout, use.retry, use.labels, not is_workflow or use.cancellable
+            )
+    functions[str(APPROVE)] = _stub()
     return ExecutorPlan(generation, functions, frozenset())
+
+
+def _stub() -> FunctionPlan:
+    component = ComponentPlan(
+        name="approval",
+        kind="stub",
+        digest="sha256:approval",
+        linked=None,
+        env={},
+        limits=GuestLimits(),
+        log_bytes=0,
+        forward_stdio=False,
+        egress=EgressPolicy(),
+        http_limits=HttpLimits(),
+    )
+    return FunctionPlan(APPROVE, component, TYPES[str(APPROVE)], 0, QUICK, frozenset())
 
 
 class Daemon:
@@ -115,7 +153,7 @@ class Daemon:
         self.services = services
         self.executor = executor
         self.timers = timers
-        self.canceller = Canceller(store, executor, services.clock, services.ids)
+        self.canceller = executor.canceller
         self.changes: list[Change] = []
         self._changed = asyncio.Event()
         store.subscribe(self._follow)

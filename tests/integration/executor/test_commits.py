@@ -14,7 +14,8 @@ from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor import executor as executor_module
 from obelisk_daemon.ids import child_id
-from obelisk_daemon.storage.port import Append, Ticket
+from obelisk_daemon.storage.port import Ticket
+from obelisk_daemon.storage.records import Append
 from obelisk_daemon.storage.sqlite.store import SqliteStore
 from obelisk_daemon.storage.sqlite.writer import Transaction
 from obelisk_daemon.wasm.callbacks import GUESTS

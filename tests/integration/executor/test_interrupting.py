@@ -312,7 +312,7 @@ async def test_code_that_traps_where_its_log_goes_on_has_diverged_and_is_not_los
     async with lab.daemon(FIBO, FIBOA) as daemon:
         (paused,) = [e.event for e in await daemon.log(execution) if isinstance(e.event, Paused)]
         assert paused.message is not None
-        assert "expected a new join set o:1, got the guest's end (trap: " in paused.message
+        assert "expected a new join set o:1, got a failure of the function: wasm" in paused.message
         assert paused.failure_id is not None
         assert (await daemon.store.reads.failure(paused.failure_id)).backtrace
         assert await daemon.result(execution) == OK

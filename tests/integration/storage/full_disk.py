@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
-from obelisk_daemon.storage.port import ListFilter
+from obelisk_daemon.storage.records import ListFilter
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from tests.building import created, new_execution
 

@@ -12,7 +12,7 @@ import pytest
 
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
-from obelisk_daemon.storage.port import LogLine
+from obelisk_daemon.storage.records import LogLine
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from tests.building import OK, created, execution_id, new_execution
 from tests.conformance.world import World

@@ -10,7 +10,7 @@ import pytest
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
-from obelisk_daemon.storage.port import ListFilter, LockRequest, Runnable, VersionConflictError
+from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.storage.sqlite.writer import Transaction
 from tests.building import (

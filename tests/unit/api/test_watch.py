@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from obelisk_daemon.api.watch import OverloadedError, Watcher
-from obelisk_daemon.storage.port import StateChange
+from obelisk_daemon.storage.records import StateChange
 from tests.fakes.api import execution_id
 
 pytestmark = pytest.mark.anyio

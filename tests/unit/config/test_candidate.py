@@ -71,3 +71,28 @@ def test_an_error_of_the_system_that_nobody_foresaw_is_reported_too(directory: P
     _, diagnostics = read_components(manifest(directory, f"path = '{'x' * 300}'"), dev=True)
     assert [one.code for one in diagnostics] == ["unreadable_file"]
     assert "File name too long" in diagnostics[0].message
+
+
+def test_the_files_of_stubs_are_read_and_a_wit_file_needs_no_digest(directory: Path) -> None:
+    (directory / "a.wit").write_bytes(b"package a:b;")
+    text = f"""
+[[stub]]
+name = "wit"
+wit = "a.wit"
+[[stub]]
+name = "component"
+path = "a.wasm"
+digest = "{digest_of(b"a")}"
+[[stub]]
+ffqn = "a:b/c.d"
+"""
+    files, diagnostics = read_components(load(text.encode(), directory / "obelisk.toml"))
+    assert diagnostics == ()
+    assert files.digests == {"wit": digest_of(b"package a:b;"), "component": digest_of(b"a")}
+
+
+def test_a_component_that_is_a_stub_must_have_its_digest(directory: Path) -> None:
+    stub = '[[stub]]\nname = "{}"\npath = "a.wasm"\n'
+    text = stub.format("one") + stub.format("two") + f'digest = "{digest_of(b"b")}"'
+    _, diagnostics = read_components(load(text.encode(), directory / "obelisk.toml"))
+    assert [one.code for one in diagnostics] == ["missing_digest", "digest_mismatch"]

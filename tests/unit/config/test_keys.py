@@ -10,19 +10,23 @@ from obelisk_config import (
     AllowedHost,
     Backoff,
     ComponentSpec,
+    ComponentStub,
     Daemon,
     Executor,
     FunctionSettings,
+    InlineStub,
     Limits,
     Log,
+    StubParameter,
     Surroundings,
     draft,
     forms,
     keys,
+    stubs,
 )
 from obelisk_config.example import example
 from obelisk_config.rules import FormError, Key
-from obelisk_config.tables import TableOf, TablesOf
+from obelisk_config.tables import TableOf, TablesOf, toml
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.ffqn import Ffqn
 
@@ -54,10 +58,17 @@ def test_every_key_is_a_field_of_the_model_and_every_field_a_key() -> None:
     assert names(keys.BACKOFF) == fields(Backoff)
     assert names(keys.ACTIVITY_LIMITS) | names(keys.WORKFLOW_LIMITS) == fields(Limits)
     assert names(forms.HOST_TABLE) | {"scheme", "port"} == fields(AllowedHost)
-    for kind in ("activity", "workflow"):
-        assert names(keys.FUNCTION[kind]) == fields(FunctionSettings)
+    assert names(keys.FUNCTION["activity"]) == fields(FunctionSettings) - {"cancellable"}
+    assert names(keys.FUNCTION["workflow"]) == fields(FunctionSettings)
     both = names(keys.COMPONENT["activity"]) | names(keys.COMPONENT["workflow"])
     assert both == fields(ComponentSpec, FunctionSettings) - {"kind", "settings"}
+    assert names(stubs.STUB) == {"name", "wit"} | fields(InlineStub, ComponentStub)
+    assert names(stubs.PARAMETER) == fields(StubParameter)
+
+
+def test_every_key_of_a_stub_goes_with_one_of_the_ways_to_say_what_its_functions_are() -> None:
+    ways = {key for source, companions in stubs.SOURCES.items() for key in (source, *companions)}
+    assert names(stubs.STUB) == {"name"} | ways
 
 
 def test_no_key_is_said_to_belong_elsewhere() -> None:
@@ -92,6 +103,7 @@ def test_the_example_holds_every_key_with_its_default() -> None:
         sections.append((read["defaults"][kind], table.keys))
         sections.append((read[kind][0] | read["defaults"][kind], keys.COMPONENT[kind].keys))
         sections.append((read[kind][0]["functions"][FUNCTION], keys.FUNCTION[kind].keys))
+    sections.append(({name: value for stub in read["stub"] for name, value in stub.items()}, stubs.STUB.keys))
     for section, table_keys in sections:
         assert section.keys() == {key.name for key in table_keys}
         for key in table_keys:
@@ -106,12 +118,16 @@ def test_the_example_resolves_to_the_same_as_a_manifest_without_the_keys_it_expl
         f'[{kind}.functions."{FUNCTION}"]\n'
         for kind in ("activity", "workflow")
     )
+    for stub in tomllib.loads(EXAMPLE.read_text())["stub"]:
+        short += "[[stub]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in stub.items())
     full = draft(EXAMPLE.read_bytes(), Path("/etc/obelisk/obelisk.toml"), Surroundings())
     least = draft(short.encode(), Path("/etc/obelisk/obelisk.toml"), Surroundings())
     assert full.diagnostics == ()
     assert full.manifest.daemon == least.manifest.daemon
     assert full.manifest.executor == least.manifest.executor
     assert full.manifest.components == least.manifest.components
+    assert full.manifest.stubs == least.manifest.stubs
+    assert [stub.name for stub in full.manifest.stubs] == ["my-stub", "my-wit-stub", "my-component-stub"]
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,20 @@ from obelisk_config import (
     AllowedHost,
     Backoff,
     ComponentSpec,
+    ComponentStub,
     Daemon,
     Executor,
+    InlineStub,
     Limits,
     Log,
     Manifest,
     ManifestError,
+    StubParameter,
+    StubSpec,
     Surroundings,
     TcpListen,
     UnixListen,
+    WitStub,
     draft,
     load,
     parse_listen,
@@ -192,3 +197,67 @@ def test_a_component_is_found_by_its_name_and_its_place_by_its_position() -> Non
     assert component.kind == "workflow"
     assert found.component("x") is None
     assert found.document.at((*found.positions["w"], "name")).line == 2
+
+
+def test_a_workflow_says_what_may_be_cancelled_what_a_trap_does_and_how_much_it_may_ask() -> None:
+    plain, said = one(kind="workflow"), one("on_trap = 'pause'\nmax_history_events = 100", kind="workflow")
+    assert (plain.on_trap, plain.max_history_events, plain.settings.cancellable) == ("fail", 50_000, False)
+    assert (said.on_trap, said.max_history_events) == ("pause", 100)
+
+
+def test_a_function_of_a_workflow_may_be_cancellable_when_the_others_are_not() -> None:
+    spec = one(f"[workflow.functions.'{FUNCTION}']\ncancellable = true\n", kind="workflow")
+    assert spec.settings_for(FUNCTION).cancellable
+    assert not spec.settings_for("example:http/client.post").cancellable
+    others = one(f"cancellable = true\n[workflow.functions.'{FUNCTION}']\ncancellable = false\n", kind="workflow")
+    assert not others.settings_for(FUNCTION).cancellable
+    assert others.settings_for("example:http/client.post").cancellable
+
+
+def test_an_activity_is_always_cancellable() -> None:
+    assert one().settings.cancellable
+
+
+def test_a_stub_may_be_written_in_the_manifest() -> None:
+    (stub,) = manifest(
+        "[[stub]]\nname = 'approval'\nffqn = 'a:b/c@1.0.0.%approve'\n"
+        "params = [{ name = 'order', type = 'u64' }, { name = '%type', type = 'string' }]\nreturns = 'bool'\n"
+    ).stubs
+    params = (StubParameter("order", "u64"), StubParameter("type", "string"))
+    assert stub == StubSpec("approval", InlineStub("a:b/c@1.0.0.approve", params, "bool"))
+    assert (stub.kind, stub.key, stub.path) == ("stub", "ffqn", None)
+
+
+def test_a_stub_written_in_the_manifest_may_be_without_name_parameters_and_result() -> None:
+    resolved = manifest("[[stub]]\nffqn = 'a:b/c.d'\n")
+    assert resolved.stubs == (StubSpec("a:b/c.d", InlineStub("a:b/c.d", (), None)),)
+    assert resolved.positions == {"a:b/c.d": ("stub", 0)}
+
+
+def test_a_stub_may_be_a_wit_file_or_a_component_beside_the_manifest() -> None:
+    digest = f"sha256:{'0' * 64}"
+    wit, component = manifest(
+        "[[stub]]\nname = 'wit'\nwit = 'wit/a.wit'\n"
+        f"[[stub]]\nname = 'component'\npath = 'a.wasm'\ndigest = '{digest}'\n"
+    ).stubs
+    assert wit == StubSpec("wit", WitStub("/etc/obelisk/wit/a.wit"))
+    assert component == StubSpec("component", ComponentStub("/etc/obelisk/a.wasm", digest))
+    assert (wit.key, wit.path) == ("wit", "/etc/obelisk/wit/a.wit")
+    assert (component.key, component.path) == ("path", "/etc/obelisk/a.wasm")
+
+
+def test_a_stub_reads_back_from_json() -> None:
+    text = "[[stub]]\nffqn = 'a:b/c.d'\nparams = [{ name = 'p', type = 'u8' }]\n[[stub]]\nname = 'w'\nwit = 'w'\n"
+    for stub in manifest(text).stubs:
+        assert msgspec.json.decode(msgspec.json.encode(stub), type=StubSpec) == stub
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ffqn = 1", "ffqn = 'a:b/c.d'\nreturns = 1", "ffqn = 'a:b/c.d'\nparams = [{ name = 'p' }]", "name = 'n'\nwit = 1"],
+)
+def test_a_draft_lacks_a_stub_with_errors_and_says_so(text: str) -> None:
+    drafted = draft(f"[[stub]]\n{text}\n".encode(), FILE)
+    assert drafted.manifest.stubs == ()
+    assert drafted.partial
+    assert len(drafted.diagnostics) == 1

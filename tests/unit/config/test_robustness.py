@@ -45,7 +45,7 @@ def nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Put a value at a path, in a component that is otherwise right."""
     for part in reversed(path[1:]):
         value = {part: value} if part != "functions" else {part: {"a:b/c.d": value}}
-    if path[0] in ("activity", "workflow") and len(path) > 1:
+    if path[0] in ("activity", "workflow", "stub") and len(path) > 1:
         value = [{"name": "one", "path": "one.wasm"} | value]
     return {path[0]: value}
 

@@ -15,13 +15,19 @@ from obelisk_daemon.execution.events import (
     Finished,
     HistoryEvent,
     JoinNext,
+    JoinNextTooMany,
+    JoinNextTry,
     JoinSetCreate,
     JoinSetRequest,
+    JsonCallError,
     Locked,
     Paused,
     Persist,
+    RefusedRequest,
     Response,
     RetryPolicy,
+    Schedule,
+    Stub,
     TemporarilyFailed,
     TemporarilyTimedOut,
     Unlocked,
@@ -34,6 +40,7 @@ from tests.fakes.api import START
 AT = Instant(START)
 RETRY = RetryPolicy(5, 0.1, 2.0, 60.0, 0.1, ("error",))
 CHILD = ExecutionId("E_x.o:1_1")
+TYPE_CHECK = JsonCallError("type_check_error", "no JSON")
 
 
 @pytest.mark.parametrize(
@@ -66,10 +73,55 @@ CHILD = ExecutionId("E_x.o:1_1")
         (HistoryEvent(Persist("random_u64", (0, 9), 7)), "drew                   random_u64 7"),
         (
             Paused("nondeterminism", FailureId("Err_x"), "sha256:0", "expected a"),
-            "paused                 reason nondeterminism, failure_id Err_x, digest sha256:0, message expected a",
+            "paused                 nondeterminism: expected a (Err_x)",
         ),
-        (Unpaused("a new digest"), "unpaused               reason a new digest"),
+        (Paused("operator"), "paused                 operator"),
+        (Unpaused("a new digest"), "unpaused               a new digest"),
         (CancellationRequested(), "cancellation_requested"),
+        (CancellationRequested(force=True), "cancellation_requested by force"),
+        (
+            Created("a:b/c.d", [], "c", "sha256:0", AT, intent=("in", 5), retried_from=CHILD),
+            "created                a:b/c.d(), due 2026-01-02T03:04:05.000000Z, repeats E_x.o:1_1",
+        ),
+        (
+            TemporarilyFailed(1, "boom", AT, "trap", FailureId("Err_x")),
+            "temporarily_failed     attempt 1: boom; again at 2026-01-02T03:04:05.000000Z (Err_x)",
+        ),
+        (
+            TemporarilyTimedOut(1, "timeout", AT, FailureId("Err_x")),
+            "temporarily_timed_out  attempt 1: timeout; again at 2026-01-02T03:04:05.000000Z (Err_x)",
+        ),
+        (Finished(Returned({"err": "no"}), FailureId("Err_x")), 'finished               {"err": "no"} (Err_x)'),
+        (HistoryEvent(JoinNext("g:1", "a:b/c.d")), "waits                  for g:1, a:b/c.d"),
+        (HistoryEvent(JoinNext("g:1", closing=True)), "closes                 g:1"),
+        (
+            HistoryEvent(JoinNext("g:1", closing=True, outcome=Returned({"ok": 1}))),
+            'closes                 g:1 at its end: {"ok": 1}',
+        ),
+        (HistoryEvent(JoinNextTooMany("g:1")), "waits                  for g:1: all processed"),
+        (
+            HistoryEvent(JoinNextTooMany("g:1", "a:b/c.d")),
+            "waits                  for g:1, a:b/c.d: all processed",
+        ),
+        (HistoryEvent(JoinNextTry("g:1", "pending")), "looks                  into g:1: pending"),
+        (HistoryEvent(JoinNextTry("g:1", "all_processed")), "looks                  into g:1: all processed"),
+        (
+            HistoryEvent(JoinSetRequest("g:1", RefusedRequest("a:b/c.d", "[", TYPE_CHECK))),
+            "asked                  a:b/c.d in g:1, refused: type check error: no JSON",
+        ),
+        (
+            HistoryEvent(Schedule(CHILD, "a:b/c.d", [5], ("in", 5), AT)),
+            "scheduled              a:b/c.d(5) as E_x.o:1_1, due 2026-01-02T03:04:05.000000Z",
+        ),
+        (
+            HistoryEvent(Schedule(CHILD, "a:b/c.d", "[", ("in", 5), AT, TYPE_CHECK)),
+            "scheduled              a:b/c.d([), refused: type check error: no JSON",
+        ),
+        (HistoryEvent(Stub(CHILD, {"ok": True}, "ok")), 'stubbed                E_x.o:1_1 -> {"ok": true}: ok'),
+        (
+            HistoryEvent(Stub(CHILD, "5", "type_check_error", "no")),
+            "stubbed                E_x.o:1_1 -> 5: type check error: no",
+        ),
         (Finished(Returned({"ok": 55})), 'finished               {"ok": 55}'),
         (
             Finished(Failed("trap", FailureId("Err_x"), "boom")),
@@ -84,8 +136,10 @@ def test_every_event_is_told_in_a_line(event: Event, line: str) -> None:
 def test_responses_are_told_in_a_line() -> None:
     child = Response(1, AT, "o:1", ChildFinished(CHILD, Returned({"ok": 55})))
     delay = Response(2, AT, "o:2", DelayFinished(DelayId("Delay_x")))
+    cancelled = Response(3, AT, "o:2", DelayFinished(DelayId("Delay_x"), cancelled=True))
     assert told(response_json(child)) == '03:04:05.000  child_finished         E_x.o:1_1 -> {"ok": 55}'
     assert told(response_json(delay)) == "03:04:05.000  delay_finished         Delay_x"
+    assert told(response_json(cancelled)) == "03:04:05.000  delay_finished         Delay_x cancelled"
 
 
 def test_an_event_of_a_later_version_is_told_by_its_fields() -> None:

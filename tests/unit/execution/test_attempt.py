@@ -14,7 +14,15 @@ from obelisk_daemon.execution.attempt import (
     conclude_overrun,
 )
 from obelisk_daemon.execution.events import Finished, RetryPolicy, TemporarilyFailed, TemporarilyTimedOut, Unlocked
-from obelisk_daemon.execution.outcome import Failed, FailureKind, Outcome, Returned
+from obelisk_daemon.execution.outcome import (
+    Evidence,
+    Failed,
+    FailureKind,
+    FailureRecord,
+    HttpExchange,
+    Outcome,
+    Returned,
+)
 from obelisk_daemon.execution.retry import backoff
 from obelisk_daemon.execution.wit_types import EnumType, FunctionType, Primitive, ResultType, VariantType, WitType
 from obelisk_daemon.ids import FailureId
@@ -165,3 +173,51 @@ def test_a_workflows_overrun_is_retried_whatever_retry_on_says_until_the_budget_
     assert conclude_overrun(concluding(5, policy), "computed") == End(TemporarilyTimedOut(5, "timeout", due(5)))
     end = conclude_overrun(concluding(6, policy), "computed")
     assert end.event == Finished(Failed("timed_out", FAILURE, "timed out after 6 attempts: computed"))
+
+
+EXCHANGE = HttpExchange("GET", "http://x/", AT, 5, 503)
+STDERR, HTTP = Evidence("boom"), Evidence(http=(EXCHANGE,))
+ERROR = Returned({"err": "no"})
+OVERRUN = Overrun("longer than 30 s")
+
+
+def leaving(evidence: Evidence, ended: Outcome | Trap | Overrun, policy: RetryPolicy = POLICY) -> End:
+    return conclude_activity(msgspec.structs.replace(concluding(policy=policy), evidence=evidence), STRING, ended)
+
+
+@pytest.mark.parametrize("policy", [POLICY, ONCE])
+@pytest.mark.parametrize(
+    ("ended", "evidence", "kind"),
+    [
+        (TRAP, Evidence(), "trap"),
+        (TRAP, STDERR, "trap"),
+        (TRAP, HTTP, "trap"),
+        (ERROR, HTTP, "error"),
+        (OVERRUN, STDERR, "timed_out"),
+        (OVERRUN, HTTP, "timed_out"),
+    ],
+)
+def test_a_failed_attempt_is_recorded_with_what_it_left_and_its_event_names_the_record(
+    ended: Outcome | Trap | Overrun, evidence: Evidence, kind: str, policy: RetryPolicy
+) -> None:
+    end = leaving(evidence, ended, policy)
+    assert isinstance(end.failure, FailureRecord)
+    assert (end.failure.kind, end.failure.evidence) == (kind, evidence)
+    assert isinstance(end.event, Finished | TemporarilyFailed | TemporarilyTimedOut)
+    outcome = getattr(end.event, "outcome", None)
+    named = outcome.failure_id if isinstance(outcome, Failed) else end.event.failure_id
+    assert named == end.failure.failure_id
+
+
+@pytest.mark.parametrize(
+    ("ended", "evidence"), [(ERROR, STDERR), (ERROR, Evidence()), (OVERRUN, Evidence()), (OK, HTTP)]
+)
+def test_what_says_no_more_than_the_event_is_not_recorded(ended: Outcome | Overrun, evidence: Evidence) -> None:
+    end = leaving(evidence, ended)
+    assert end.failure is None
+    assert getattr(end.event, "failure_id", None) is None
+
+
+def test_an_error_that_ends_it_keeps_its_value_beside_the_record() -> None:
+    end = leaving(HTTP, ERROR, ONCE)
+    assert end.event == Finished(ERROR, FAILURE)

@@ -1,5 +1,7 @@
 """A failure as each error type shows it to the calling workflow."""
 
+from typing import get_args
+
 import pytest
 
 from obelisk_daemon.execution.outcome import Failed, FailureKind, Returned
@@ -64,6 +66,29 @@ def case(payload: WitType | None) -> VariantType:
 )
 def test_an_error_type_with_a_place_for_it_shows_the_failure(err: WitType | None, value: object) -> None:
     assert seen(err) == {"err": value}
+
+
+@pytest.mark.parametrize("kind", get_args(FailureKind))
+def test_every_kind_of_failure_has_a_code(kind: FailureKind) -> None:
+    assert kind in dict(CODES)
+
+
+@pytest.mark.parametrize(("kind", "code"), CODES)
+def test_every_kind_of_failure_is_seen_in_every_error_type(kind: FailureKind, code: int) -> None:
+    """The table of issue 3: none, string, u32, enum, variant, and a variant with a record."""
+    failure = Failed(kind, FailureId("Err_1"), "a reason")
+    text = f"execution_failed: {kind} (Err_1): a reason"
+    record = RecordType((("kind", STRING), ("failure-id", STRING), ("reason", STRING)))
+    table: list[tuple[WitType | None, object]] = [
+        (None, None),
+        (STRING, text),
+        (Primitive("u32"), 2**32 - 1 - code),
+        (EnumType(("other", "execution-failed")), "execution_failed"),
+        (case(STRING), {"execution_failed": text}),
+        (case(record), {"execution_failed": {"kind": kind, "failure_id": "Err_1", "reason": "a reason"}}),
+    ]
+    for err, value in table:
+        assert seen(err, failure) == {"err": value}
 
 
 @pytest.mark.parametrize(("kind", "code"), CODES)

@@ -43,6 +43,7 @@ TIMED_OUT = TemporarilyTimedOut(1, "timeout", LATER)
 PAUSED = Paused("operator")
 UNPAUSED = Unpaused("fixed")
 CANCEL = CancellationRequested()
+FORCE = CancellationRequested(force=True)
 END = Finished(OK)
 
 
@@ -156,6 +157,7 @@ def test_a_response_that_is_not_in_the_log_does_not_excuse_a_lock_of_a_running_e
         ((PAUSED,), HistoryEvent(JoinNext("o:1"))),
         ((CANCEL,), locked()),
         ((CANCEL,), CANCEL),
+        ((FORCE,), CANCEL),
         ((CANCEL,), PAUSED),
         ((CANCEL,), UNPAUSED),
         ((locked(), CANCEL), HistoryEvent(JoinNext("o:1"))),
@@ -198,3 +200,8 @@ def test_an_unloaded_workflow_is_blocked_and_nobodys() -> None:
     assert (state.status, state.join_set, state.run_id, state.executor_id, state.locked_version) == (
         "blocked", "o:3", None, None, None,
     )  # fmt: skip
+
+
+def test_a_cancellation_can_be_forced_later() -> None:
+    state = folded(locked(), CANCEL, FORCE)
+    assert (state.lifecycle, state.status, state.version) == ("cancelling", "locked", 4)

@@ -9,7 +9,7 @@ from obelisk_daemon.execution.events import ChildFinished, Entry, Response
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.workflow import WorkflowRun
 from obelisk_daemon.ids import child_id
-from obelisk_daemon.storage.port import Append, Held, StoredLog
+from obelisk_daemon.storage.records import Append, Awaits, Held, StoredLog
 from tests.building import (
     ACTIVITY,
     OK,
@@ -70,7 +70,9 @@ class Fake:
 def replayed(store: RecordingStore) -> WorkflowRun:
     """Give a run whose guest has replayed its only call, and is about to wait for it."""
     clock = ManualClock()
-    component = Fake(on_block="hot", max_hot=1, kind="activity", name="fibo", digest="sha256:1")
+    component = Fake(
+        on_block="hot", max_hot=1, kind="activity", name="fibo", digest="sha256:1", max_history_events=1_000
+    )
     function: Any = Fake(component=component, terms=None, ffqn=ACTIVITY)
     services: Any = Fake(
         store=store, clock=clock, ids=id_source(clock), random=bytes, plan=Fake(functions={ACTIVITY: function})
@@ -153,6 +155,6 @@ async def test_a_wait_at_the_end_of_a_replay_asks_whether_its_answer_is_there_al
     waiting = asyncio.get_running_loop().create_task(run.wait("o:1"))
     await let_run()
     append, _ = store.appends[0]
-    assert (append.entries, append.awaits, append.state.status) == ((), ("o:1", 1), "blocked")
+    assert (append.entries, append.awaits, append.state.status) == ((), Awaits("o:1", 1, is_new=False), "blocked")
     waiting.cancel()
     await asyncio.wait([waiting])

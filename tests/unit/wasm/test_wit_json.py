@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obelisk_daemon.errors import CallerError
-from obelisk_daemon.execution.wit_json import from_json, params_from_json, same, to_json
+from obelisk_daemon.execution.wit_json import from_json, params_from_json, result_from_json, same, to_json
 from obelisk_daemon.execution.wit_text import signature, to_wit
 from obelisk_daemon.execution.wit_types import (
     BYTES,
@@ -305,3 +305,17 @@ def test_any_value_of_any_type_survives_its_json(drawn: tuple[WitType, Any]) -> 
     wit, plain = drawn
     text = json.dumps(to_json(plain), allow_nan=False)
     assert same(from_json(wit, json.loads(text), "value"), plain)
+
+
+def test_a_result_is_read_by_the_type_that_the_function_returns() -> None:
+    u8 = Primitive("u8")
+    assert result_from_json(FunctionType((), ResultType(u8)), {"ok": 5}) == {"ok": 5}
+    assert result_from_json(FunctionType((), u8), 5) == 5
+    assert result_from_json(FunctionType(()), None) is None
+
+
+@pytest.mark.parametrize(("result", "wrong"), [(None, 5), (Primitive("u8"), None), (ResultType(None), {"ok": 1})])
+def test_a_result_of_another_type_is_named(result: WitType | None, wrong: object) -> None:
+    with pytest.raises(CallerError, match=r"^result") as refused:
+        result_from_json(FunctionType((), result), wrong)
+    assert refused.value.code == "type_check_failed"

@@ -11,7 +11,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
-from obelisk_daemon.storage.port import ListFilter, LogLine, StoredLog, Summary
+from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, StoredLog, Summary
 from obelisk_daemon.storage.sqlite import rows
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
@@ -67,10 +67,27 @@ class Reads:
 
     async def failure(self, failure_id: FailureId) -> FailureRecord:
         """Read a failure in full."""
-        row = await self._one("failure", (failure_id,))
-        if row is None:
-            raise NotFoundError("failure_not_found", f"there is no failure {failure_id}")
-        return FailureRecord(*row)
+        ((_, record),) = await self.failure_chain(failure_id, 1)
+        return record
+
+    async def failure_chain(self, failure_id: FailureId, limit: int) -> list[tuple[ExecutionId, FailureRecord]]:
+        """Read a failure and what caused it."""
+        chain: list[tuple[ExecutionId, FailureRecord]] = []
+        wanted: FailureId | None = failure_id
+        while wanted is not None and len(chain) < limit:
+            row = await self._one("failure", (wanted,))
+            if row is None:
+                break
+            chain.append((row["execution_id"], rows.failure_of(row)))
+            wanted = row["cause"]
+        if not chain:
+            raise NotFoundError("failure_not_found", f"there is no failure {failure_id[:100]}")
+        return chain
+
+    async def delays(self, execution_id: ExecutionId, after: str, limit: int) -> list[Delay]:
+        """Read delays that are still to end."""
+        found = await self._all("delays_of", (execution_id, after, limit))
+        return [Delay(r["delay_id"], r["join_set"], r["due_at"], bool(r["is_paused"])) for r in found]
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses in one snapshot."""
@@ -93,6 +110,16 @@ class Reads:
             name = status if lifecycle == "active" else lifecycle
             counted[name] = counted.get(name, 0) + number
         return counted
+
+    async def find_function(self, execution_id: ExecutionId) -> str | None:
+        """Read the ffqn of an execution."""
+        row = await self._one("execution_row", (execution_id,))
+        return None if row is None else row["ffqn"]
+
+    async def has_finished(self, execution_id: ExecutionId) -> bool:
+        """Tell if an execution has ended."""
+        row = await self._one("execution_row", (execution_id,))
+        return row is not None and row["status"] == "finished"
 
     async def component_code(self, digest: str) -> bytes | None:
         """Read a component's bytes."""

@@ -8,10 +8,11 @@ from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.port import Generation, LostRun, StoredComponent
+from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.sqlite import rows, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.upkeep import LostRun
 
 
 def lost_runs(tx: Transaction, alive: ExecutorId, limit: int) -> list[LostRun]:

@@ -6,10 +6,10 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Created, Entry, Event, Response
-from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.port import NewExecution, StateChange, Summary
+from obelisk_daemon.storage.records import NewExecution, StateChange, Summary
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
 
@@ -38,6 +38,12 @@ def outcome_of(row: sqlite3.Row) -> Outcome | None:
     if row["outcome"] is None:
         return None
     return codec.decode_outcome(row["outcome"])
+
+
+def failure_of(row: sqlite3.Row) -> FailureRecord:
+    """Read a row of `failure`."""
+    evidence = Evidence() if row["evidence"] is None else codec.decode_evidence(row["evidence"])
+    return FailureRecord(row["failure_id"], row["kind"], row["message"], row["backtrace"], row["cause"], evidence)
 
 
 def summary_of(row: sqlite3.Row) -> Summary:

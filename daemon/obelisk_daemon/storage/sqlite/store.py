@@ -4,33 +4,32 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.execution.events import Event
-from obelisk_daemon.execution.outcome import FailureRecord
-from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.port import (
+from obelisk_daemon.execution.outcome import FailureRecord, Returned
+from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
+from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.port import Ticket
+from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
     Change,
-    Generation,
     Held,
     LockRequest,
-    LostRun,
     NewExecution,
     Release,
-    StoredComponent,
     StoredLog,
     Subscriber,
-    Ticket,
 )
-from obelisk_daemon.storage.sqlite import recovery, writes
+from obelisk_daemon.storage.sqlite import recovery, steering, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from obelisk_daemon.storage.sqlite.writer import Transaction, Writer, WriterConnection, WriteTicket
+from obelisk_daemon.storage.upkeep import LostRun
 
 T = TypeVar("T")
 
@@ -74,9 +73,11 @@ class SqliteStore:
         self._spare_runs = runs[len(held) :]
         return held
 
-    async def request_cancellation(self, execution_id: ExecutionId, at: Instant) -> CancellationProgress:
+    async def request_cancellation(
+        self, execution_id: ExecutionId, at: Instant, *, force: bool = False
+    ) -> CancellationProgress:
         """Note that somebody wants the end."""
-        return await self._write(lambda tx: writes.request_cancellation(tx, execution_id, at))
+        return await self._write(lambda tx: writes.request_cancellation(tx, execution_id, at, force=force))
 
     async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
         """End a cancelled execution."""
@@ -88,7 +89,25 @@ class SqliteStore:
 
     async def unpause(self, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
         """Lift a pause."""
-        return await self._write(lambda tx: writes.unpause(tx, execution_id, at, reason))
+        return await self._write(lambda tx: steering.unpause(tx, execution_id, at, reason))
+
+    async def pause(self, execution_id: ExecutionId, at: Instant) -> bool:
+        """Stop an execution until it is resumed."""
+        return await self._write(lambda tx: steering.pause(tx, execution_id, at))
+
+    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
+        """Hold a delay back, or let it go on."""
+        return await self._write(lambda tx: steering.set_delay_paused(tx, delay_id, paused))
+
+    async def cancel_delay(self, delay_id: DelayId, at: Instant) -> bool:
+        """End a delay as cancelled."""
+        return await self._write(lambda tx: writes.cancel_delay(tx, delay_id, at))
+
+    async def finish_stub(
+        self, execution_id: ExecutionId, ffqn: str, returned: Returned, at: Instant
+    ) -> Literal["ok", "execution_not_found", "conflict"]:
+        """Give a stub's execution its result."""
+        return await self._write(lambda tx: steering.finish_stub(tx, execution_id, ffqn, returned, at))
 
     async def fire_delays(self, at: Instant, limit: int) -> int:
         """Turn due delays into responses."""
@@ -139,6 +158,14 @@ class SqliteStore:
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses."""
         return await self.reads.read_log(execution_id)
+
+    async def find_function(self, execution_id: ExecutionId) -> str | None:
+        """Read the ffqn of an execution."""
+        return await self.reads.find_function(execution_id)
+
+    async def has_finished(self, execution_id: ExecutionId) -> bool:
+        """Tell if an execution has ended."""
+        return await self.reads.has_finished(execution_id)
 
     async def component_code(self, digest: str) -> bytes | None:
         """Read a component's bytes."""

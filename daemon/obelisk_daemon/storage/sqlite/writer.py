@@ -13,7 +13,7 @@ import aiosqlite
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.port import Change, Subscriber, VersionConflictError
+from obelisk_daemon.storage.records import Change, Subscriber, VersionConflictError
 
 T = TypeVar("T")
 _LARGEST_GROUP: Final = 1_000

@@ -10,22 +10,24 @@ import msgspec
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.execution import codec
+from obelisk_daemon.execution.attempt import failure_outcome
 from obelisk_daemon.execution.events import (
     CancellationRequested,
     ChildFinished,
+    Created,
     DelayFinished,
     Entry,
     Event,
     Finished,
     Response,
     Unlocked,
-    Unpaused,
 )
-from obelisk_daemon.execution.outcome import Failed, FailureRecord
+from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome
 from obelisk_daemon.execution.state import State, apply
 from obelisk_daemon.ids import DelayId, ExecutionId, RunId
-from obelisk_daemon.storage.port import (
+from obelisk_daemon.storage.records import (
     Append,
+    Awaits,
     CancellationProgress,
     Held,
     LockRequest,
@@ -50,9 +52,14 @@ def submit(tx: Transaction, new: NewExecution) -> bool:
         rows.insert_execution(tx, new)
         return True
     _, stored = rows.read_created(tx, new.execution_id)
-    if stored.ffqn != new.created.ffqn or codec.encode(stored.params) != codec.encode(new.created.params):
+    if _call(stored) != _call(new.created):
         raise ConflictError("execution_exists", f"{new.execution_id} is another call, of {stored.ffqn}")
     return False
+
+
+def _call(created: Created) -> tuple[object, ...]:
+    """Give what makes two submissions the same: the time that was asked for, not what came of it."""
+    return created.ffqn, codec.encode(created.params), created.intent, created.retried_from
 
 
 def append(tx: Transaction, made: Append) -> None:
@@ -64,13 +71,17 @@ def append(tx: Transaction, made: Append) -> None:
     rows.insert_events(tx, made.execution_id, made.entries)
     for child in made.children:
         rows.insert_execution(tx, child)
+    for new in made.scheduled:
+        submit(tx, new)
     for join_set, delay in made.delays:
         tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, delay.due_at))
     _insert_details(tx, made)
     if made.state.status == "finished":
         tx.execute(SQL["delete_delays_of"], (made.execution_id,))
-    state = made.state if made.awaits is None else _wake_if_answered(tx, made, made.awaits)
+    state = made.state if made.awaits is None else _await(tx, made, made.awaits)
     tx.changes.append(rows.change_of(made.execution_id, state))
+    for delay_id in made.cancelled_delays:
+        cancel_delay(tx, delay_id, made.state.changed_at)
     if made.response is not None:
         respond(tx, made.response)
 
@@ -83,20 +94,33 @@ def _insert_details(tx: Transaction, made: Append) -> None:
         insert_failure(tx, made.execution_id, failure)
 
 
-def _wake_if_answered(tx: Transaction, made: Append, awaits: tuple[str, int]) -> State:
-    join_set, needed = awaits
+def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
+    """Count what is missing, and give the state: an execution that misses nothing is pending at once."""
+    answered = 0
+    if not awaits.is_new:
+        (answered,) = tx.execute(SQL["count_responses"], (made.execution_id, awaits.join_set)).fetchone()
+    missing = awaits.needed - answered
     at = made.state.changed_at
     due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
-    values = (due_at, made.execution_id, made.execution_id, join_set, needed)
-    if tx.execute(SQL["wake_if_answered"], values).rowcount != 1:
-        return made.state
-    return msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
+    tx.execute(SQL["await_responses"], {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
+    return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
+
+
+def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
+    """End a delay as cancelled; False when it has fired or was cancelled before."""
+    row = tx.execute(SQL["take_delay"], (delay_id,)).fetchone()
+    if row is None:
+        return False
+    item = DelayFinished(delay_id, cancelled=True)
+    respond(tx, NewResponse(ExecutionId(row["execution_id"]), row["join_set"], at, item))
+    return True
 
 
 def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
     """Keep a failure in full."""
+    evidence = None if failure.evidence == Evidence() else codec.encode(failure.evidence)
     values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
-    tx.execute(SQL["insert_failure"], values)
+    tx.execute(SQL["insert_failure"], (*values, evidence))
 
 
 def respond(tx: Transaction, new: NewResponse) -> None:
@@ -154,15 +178,25 @@ def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: E
     return after_it
 
 
-def request_cancellation(tx: Transaction, execution_id: ExecutionId, at: Instant) -> CancellationProgress:
-    """Note that somebody wants the end, and tell who has to go first."""
+def request_cancellation(
+    tx: Transaction, execution_id: ExecutionId, at: Instant, *, force: bool
+) -> CancellationProgress:
+    """Note that somebody wants the end, and tell who has to go first. Once it was forced, it stays so."""
     state = rows.read_state(tx, execution_id)
     if state.status == "finished":
-        return CancellationProgress(already_finished=True, holder=None, children=())
-    if state.lifecycle != "cancelling":
-        state = add_event(tx, execution_id, state, CancellationRequested(), at)
-    children = tuple(ExecutionId(row[0]) for row in tx.execute(SQL["children"], (execution_id,)))
-    return CancellationProgress(already_finished=False, holder=state.executor_id, children=children)
+        return CancellationProgress(already_finished=True, children=())
+    was_forced = state.lifecycle == "cancelling" and _was_forced(tx, execution_id, state)
+    if state.lifecycle != "cancelling" or (force and not was_forced):
+        add_event(tx, execution_id, state, CancellationRequested(force), at)
+    children = tuple((ExecutionId(row[0]), row[1]) for row in tx.execute(SQL["children"], (execution_id,)))
+    return CancellationProgress(already_finished=False, children=children, is_forced=force or was_forced)
+
+
+def _was_forced(tx: Transaction, execution_id: ExecutionId, state: State) -> bool:
+    """Read it from the end of the log: after the last request, only the release of a run can have followed."""
+    last = tx.execute(SQL["events_from"], (execution_id, state.version - 2, 2)).fetchall()
+    events = [codec.decode_event(row["body"]) for row in last]
+    return any(isinstance(event, CancellationRequested) and event.force for event in events)
 
 
 def finish_cancelled(tx: Transaction, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
@@ -177,10 +211,14 @@ def finish_cancelled(tx: Transaction, execution_id: ExecutionId, at: Instant, fa
 def finish_from_outside(
     tx: Transaction, execution_id: ExecutionId, state: State, failure: FailureRecord, at: Instant
 ) -> None:
-    """End an execution that no live run holds, and tell its parent in the same transaction."""
-    outcome = Failed(failure.kind, failure.failure_id, failure.message)
-    state = add_event(tx, execution_id, state, Finished(outcome), at)
+    """End an execution that no live run holds with a failure."""
     insert_failure(tx, execution_id, failure)
+    end(tx, execution_id, state, failure_outcome(failure), at)
+
+
+def end(tx: Transaction, execution_id: ExecutionId, state: State, outcome: Outcome, at: Instant) -> None:
+    """End an execution from outside of a run, and tell its parent in the same transaction."""
+    state = add_event(tx, execution_id, state, Finished(outcome), at)
     tx.execute(SQL["delete_delays_of"], (execution_id,))
     _, created = rows.read_created(tx, execution_id)
     if created.parent is not None:
@@ -201,15 +239,6 @@ def release(tx: Transaction, given_up: Release) -> None:
     tx.execute(SQL["release_run"], (due_at, execution_id))
     due = due_at if state.status == "pending_at" else None
     tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, due, is_held=False))
-
-
-def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
-    """Lift a pause; the execution is due when it was before."""
-    state = rows.read_state(tx, execution_id)
-    if state.lifecycle != "paused":
-        return False
-    add_event(tx, execution_id, state, Unpaused(reason), at)
-    return True
 
 
 def fire_delays(tx: Transaction, at: Instant, limit: int) -> int:

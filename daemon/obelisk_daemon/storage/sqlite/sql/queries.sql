@@ -19,17 +19,24 @@ UPDATE execution SET
     locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?
 WHERE execution_id = ? AND version = ?;
 
--- name: wake_if_answered
-UPDATE execution SET status = 'pending_at', due_at = ?
-WHERE execution_id = ? AND status = 'blocked'
-  AND (SELECT count(*) FROM response WHERE execution_id = ? AND join_set = ?) >= ?;
+-- name: await_responses
+UPDATE execution SET
+    join_missing = :missing,
+    status = CASE WHEN :missing <= 0 THEN 'pending_at' ELSE status END,
+    due_at = CASE WHEN :missing <= 0 THEN :due_at ELSE due_at END
+WHERE execution_id = :execution_id;
+
+-- name: count_responses
+SELECT count(*) FROM response WHERE execution_id = ? AND join_set = ?;
 
 -- name: deliver_response
 UPDATE execution SET
     response_count = response_count + 1,
-    due_at = CASE WHEN status = 'blocked' AND join_set = :join_set
+    join_missing = join_missing - (status = 'blocked' AND join_set = :join_set),
+    due_at = CASE WHEN status = 'blocked' AND join_set = :join_set AND join_missing <= 1
         THEN CASE WHEN executor_id IS NULL THEN :at ELSE :hot_until END ELSE due_at END,
-    status = CASE WHEN status = 'blocked' AND join_set = :join_set THEN 'pending_at' ELSE status END
+    status = CASE WHEN status = 'blocked' AND join_set = :join_set AND join_missing <= 1
+        THEN 'pending_at' ELSE status END
 WHERE execution_id = :execution_id AND status <> 'finished'
 RETURNING response_count, status, lifecycle, due_at, run_id;
 
@@ -40,10 +47,21 @@ INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, 
 INSERT INTO delay (delay_id, execution_id, join_set, due_at) VALUES (?, ?, ?, ?);
 
 -- name: due_delays
-SELECT delay_id, execution_id, join_set FROM delay WHERE due_at <= ? ORDER BY due_at LIMIT ?;
+SELECT delay_id, execution_id, join_set FROM delay
+WHERE due_at <= ? AND is_paused = 0 ORDER BY due_at LIMIT ?;
 
 -- name: delete_delay
 DELETE FROM delay WHERE delay_id = ?;
+
+-- name: take_delay
+DELETE FROM delay WHERE delay_id = ? RETURNING execution_id, join_set;
+
+-- name: set_delay_paused
+UPDATE delay SET is_paused = ? WHERE delay_id = ? RETURNING due_at;
+
+-- name: delays_of
+SELECT delay_id, join_set, due_at, is_paused FROM delay
+WHERE execution_id = ? AND delay_id > ? ORDER BY delay_id LIMIT ?;
 
 -- name: delete_delays_of
 DELETE FROM delay WHERE execution_id = ?;
@@ -52,7 +70,8 @@ DELETE FROM delay WHERE execution_id = ?;
 INSERT INTO log_line (execution_id, run_id, created_at, level, message) VALUES (?, ?, ?, ?, ?);
 
 -- name: insert_failure
-INSERT INTO failure (failure_id, execution_id, kind, message, backtrace, cause) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO failure (failure_id, execution_id, kind, message, backtrace, cause, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: execution_row
 SELECT * FROM execution WHERE execution_id = ?;
@@ -78,10 +97,10 @@ SELECT min(due_at) FROM execution
 WHERE status = 'pending_at' AND status <> 'finished' AND due_at > ? AND lifecycle = 'active' AND executor_id IS NULL;
 
 -- name: next_delay
-SELECT min(due_at) FROM delay;
+SELECT min(due_at) FROM delay WHERE is_paused = 0;
 
 -- name: children
-SELECT execution_id FROM execution WHERE parent_id = ? AND status <> 'finished';
+SELECT execution_id, ffqn FROM execution WHERE parent_id = ? AND status <> 'finished';
 
 -- A run that is being cancelled is the canceller's to end.
 -- name: lost_runs
@@ -175,7 +194,7 @@ SELECT position, run_id, created_at, level, message FROM log_line
 WHERE execution_id = ? AND position > ? ORDER BY position LIMIT ?;
 
 -- name: failure
-SELECT failure_id, kind, message, backtrace, cause FROM failure WHERE failure_id = ?;
+SELECT failure_id, execution_id, kind, message, backtrace, cause, evidence FROM failure WHERE failure_id = ?;
 
 -- name: counts
 SELECT status, lifecycle, count(*) FROM execution WHERE status <> 'finished' GROUP BY status, lifecycle;

@@ -17,6 +17,8 @@ CREATE TABLE execution (
     locked_version INTEGER,
     failed_attempts INTEGER NOT NULL,
     join_set TEXT,
+    -- while blocked: how many more responses of the join set it takes to go on
+    join_missing INTEGER NOT NULL DEFAULT 0,
     pause_reason TEXT,
     outcome BLOB,
     response_count INTEGER NOT NULL DEFAULT 0
@@ -50,9 +52,10 @@ CREATE TABLE delay (
     delay_id TEXT PRIMARY KEY,
     execution_id TEXT NOT NULL,
     join_set TEXT NOT NULL,
-    due_at INTEGER NOT NULL
+    due_at INTEGER NOT NULL,
+    is_paused INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delay_due ON delay (due_at);
+CREATE INDEX delay_due ON delay (due_at) WHERE is_paused = 0;
 CREATE INDEX delay_execution ON delay (execution_id);
 
 CREATE TABLE log_line (
@@ -71,7 +74,9 @@ CREATE TABLE failure (
     kind TEXT NOT NULL,
     message TEXT NOT NULL,
     backtrace TEXT NOT NULL,
-    cause TEXT
+    cause TEXT,
+    -- the end of stderr and the HTTP requests of the attempt; NULL where there were none
+    evidence BLOB
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE component (

@@ -1,0 +1,133 @@
+"""The join sets of one workflow: who is in them, who has answered, and what has been taken."""
+
+import string
+from typing import Final, Literal
+
+from obelisk_daemon.execution.events import ChildFinished, Response, ResponseItem
+from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.ids import DelayId, ExecutionId
+
+_NAME: Final = frozenset(string.ascii_letters + string.digits + "-_")
+_LONGEST_NAME: Final = 64
+
+Member = ExecutionId | DelayId
+
+
+class JoinSet:
+    """One join set. Every operation costs the same however many members it has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.members: dict[Member, str | None] = {}
+        """Children with their ffqn, delays with None, in the order they were asked for."""
+        self.delivered: list[Response] = []
+        self.taken = 0
+        self.is_closed = False
+        self.last: ResponseItem | None = None
+        """What was taken last."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next member, from 1."""
+        return len(self.members) + 1
+
+    @property
+    def all_taken(self) -> bool:
+        """Tell if there is nothing to wait for."""
+        return self.taken == len(self.members)
+
+    @property
+    def all_delivered(self) -> bool:
+        """Tell if every member has answered."""
+        return len(self.delivered) == len(self.members)
+
+    @property
+    def has_next(self) -> bool:
+        """Tell if the next response is there."""
+        return self.taken < len(self.delivered)
+
+    def take(self) -> Response:
+        """Take the next response, which must be there."""
+        response = self.delivered[self.taken]
+        self.taken += 1
+        self.last = response.item
+        return response
+
+    def children_unanswered(self) -> list[tuple[ExecutionId, str]]:
+        """Give the children that have not answered, with their ffqn."""
+        return [(ExecutionId(member), ffqn) for member, ffqn in self._unanswered() if ffqn is not None]
+
+    def delays_unanswered(self) -> list[DelayId]:
+        """Give the delays that have not ended."""
+        return [DelayId(member) for member, ffqn in self._unanswered() if ffqn is None]
+
+    def _unanswered(self) -> list[tuple[Member, str | None]]:
+        answered = {member_of(response.item) for response in self.delivered}
+        return [(member, ffqn) for member, ffqn in self.members.items() if member not in answered]
+
+
+class JoinSets:
+    """All join sets of a workflow, by id, and the results it has taken."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, JoinSet] = {}
+        self._counts: dict[Literal["o", "g"], int] = {"o": 0, "g": 0}
+        self._answered: set[Member] = set()
+        self._waiting: dict[str, list[Response]] = {}
+        self.results: dict[ExecutionId, tuple[str, Outcome]] = {}
+        """Of children whose response was taken: their ffqn and how they ended."""
+
+    def __getitem__(self, name: str) -> JoinSet:
+        return self._sets[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sets
+
+    def open(self) -> list[JoinSet]:
+        """Give the join sets that are not closed, the oldest first."""
+        return [join_set for join_set in self._sets.values() if not join_set.is_closed]
+
+    def next_name(self, kind: Literal["o", "g"], label: str | None = None) -> str:
+        """Name the next one-off or generated join set."""
+        self._counts[kind] += 1
+        return f"{kind}:{self._counts[kind]}" + ("" if label is None else f"-{label}")
+
+    def create(self, name: str) -> JoinSet:
+        """Add a join set; what was delivered to it before the replay came here is its."""
+        join_set = self._sets[name] = JoinSet(name)
+        join_set.delivered = self._waiting.pop(name, [])
+        return join_set
+
+    def deliver(self, response: Response) -> None:
+        """Add a response. The same one twice counts once: a parent may be told of it before the commit."""
+        member = member_of(response.item)
+        if member in self._answered:
+            return
+        self._answered.add(member)
+        join_set = self._sets.get(response.join_set)
+        if join_set is None:
+            self._waiting.setdefault(response.join_set, []).append(response)
+        else:
+            join_set.delivered.append(response)
+
+    def take(self, join_set: JoinSet) -> Response:
+        """Take the next response and keep a child's result for later questions."""
+        response = join_set.take()
+        item = response.item
+        if isinstance(item, ChildFinished):
+            ffqn = join_set.members[item.execution_id]
+            assert ffqn is not None
+            self.results[item.execution_id] = (ffqn, item.outcome)
+        return response
+
+
+def member_of(item: ResponseItem) -> Member:
+    """Give who answered."""
+    return item.execution_id if isinstance(item, ChildFinished) else item.delay_id
+
+
+def name_problem(name: str) -> str | None:
+    """Say what is wrong with a name for a join set; None for a good one."""
+    if not name or len(name) > _LONGEST_NAME or not set(name) <= _NAME:
+        return f"{name[:80]!r} is no name: 1 to {_LONGEST_NAME} ASCII letters, digits, - and _ are"
+    return None

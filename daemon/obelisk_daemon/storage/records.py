@@ -1,0 +1,205 @@
+"""The values that cross between the daemon and its database."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Locked, Response, ResponseItem
+from obelisk_daemon.execution.outcome import FailureRecord, Outcome
+from obelisk_daemon.execution.state import Lifecycle, State, Status
+from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
+
+
+class VersionConflictError(ConflictError):
+    """Somebody else's commit was first. Nothing was written; the run that tried must be dropped."""
+
+    def __init__(self, execution_id: ExecutionId) -> None:
+        super().__init__("version_conflict", f"{execution_id} was changed by another commit")
+        self.execution_id = execution_id
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line of a guest's output or log. `level` is that of `obelisk:log`, or the stream it was written to."""
+
+    created_at: Instant
+    level: Literal["trace", "debug", "info", "warn", "error", "stdout", "stderr"]
+    message: str
+
+
+class NewExecution(msgspec.Struct, frozen=True):
+    """An execution to insert: its first events, and the state they fold to."""
+
+    execution_id: ExecutionId
+    entries: tuple[Entry, ...]
+    state: State
+
+    @property
+    def created(self) -> Created:
+        """The first event."""
+        event = self.entries[0].event
+        assert isinstance(event, Created)
+        return event
+
+
+class NewResponse(msgspec.Struct, frozen=True):
+    """A response to append to another execution's responses, in the transaction that gives the reason for it."""
+
+    execution_id: ExecutionId
+    join_set: str
+    created_at: Instant
+    item: ResponseItem
+
+
+class Append(msgspec.Struct, frozen=True):
+    """What a run adds to its execution: all of it or nothing.
+
+    `state` is what the log folds to with `entries`. `run_id` and `state.version - len(entries)` must be the stored
+    ones. A blocked state says in `awaits` what it waits for. `scheduled` are top-level executions.
+    """
+
+    execution_id: ExecutionId
+    run_id: RunId
+    entries: tuple[Entry, ...]
+    state: State
+    children: tuple[NewExecution, ...] = ()
+    delays: tuple[tuple[str, DelayRequest], ...] = ()
+    response: NewResponse | None = None
+    awaits: "Awaits | None" = None
+    scheduled: tuple[NewExecution, ...] = ()
+    cancelled_delays: tuple[DelayId, ...] = ()
+    logs: tuple[LogLine, ...] = ()
+    failures: tuple[FailureRecord, ...] = ()
+
+
+class Awaits(msgspec.Struct, frozen=True):
+    """A blocked execution goes on when its join set has `needed` responses in all.
+
+    `is_new`: the join set is made by this append, so that nothing can have answered yet.
+    """
+
+    join_set: str
+    needed: int
+    is_new: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An execution that a run holds: enough to start it. A workflow's log is read with `read_log`."""
+
+    execution_id: ExecutionId
+    locked: Locked
+    created: Created
+    created_at: Instant
+    state: State
+
+    @property
+    def run_id(self) -> RunId:
+        """The run that holds it."""
+        return self.locked.run_id
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A run that was dropped: if it still holds its execution, that is pending again from `due_at` on."""
+
+    execution_id: ExecutionId
+    run_id: RunId
+    reason: str
+    at: Instant
+    due_at: Instant
+
+
+class ResponseChange(msgspec.Struct, frozen=True):
+    """A response became durable."""
+
+    execution_id: ExecutionId
+    response: Response
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory."""
+
+    execution_id: ExecutionId
+    status: Status
+    lifecycle: Lifecycle
+    due_at: Instant | None
+    is_held: bool
+
+
+Change: TypeAlias = ResponseChange | StateChange
+Subscriber: TypeAlias = Callable[[Change], None]
+
+
+class LockRequest(msgspec.Struct, frozen=True):
+    """What an executor may take: `runnable` is (ffqn, digest) with the settings of the attempt to come."""
+
+    executor_id: ExecutorId
+    at: Instant
+    limit: int
+    generation: int
+    runnable: Sequence["Runnable"]
+    new_run: Callable[[], RunId]
+
+
+class Runnable(msgspec.Struct, frozen=True):
+    """A function this executor can run, and the `locked` event for an attempt of it, but for run and attempt."""
+
+    ffqn: str
+    digest: str
+    locked: Callable[[RunId, int], Locked]
+
+
+class CancellationProgress(msgspec.Struct, frozen=True):
+    """Where the cancellation of one execution stands; `children` are the unfinished ones with their ffqn."""
+
+    already_finished: bool
+    children: tuple[tuple[ExecutionId, str], ...]
+    is_forced: bool = False
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One row of a list of executions."""
+
+    execution_id: ExecutionId
+    ffqn: str
+    component: str
+    digest: str
+    status: Status
+    lifecycle: Lifecycle
+    created_at: Instant
+    changed_at: Instant
+    version: int
+    attempts: int
+    due_at: Instant | None
+    join_set: str | None
+    pause_reason: str | None
+    parent_id: ExecutionId | None
+    outcome: Outcome | None
+
+
+class ListFilter(msgspec.Struct, frozen=True):
+    """Which executions to list, newest first; `before` is the last id of the page before."""
+
+    limit: int = 50
+    ffqn_prefix: str | None = None
+    status: Status | None = None
+    before: ExecutionId | None = None
+    parent: ExecutionId | None = None
+    top_level: bool = False
+
+
+class Delay(msgspec.Struct, frozen=True):
+    """A delay that is still to end."""
+
+    delay_id: DelayId
+    join_set: str
+    due_at: Instant
+    is_paused: bool
+
+
+class StoredLog(msgspec.Struct, frozen=True):
+    """A whole log and its responses, read in one snapshot."""
+
+    entries: list[Entry]
+    responses: list[Response]

@@ -1,0 +1,57 @@
+"""What the daemon needs of a database for its timers, and for what dead executors left."""
+
+from typing import Protocol
+
+import msgspec
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.events import Created, Event, Locked
+from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.state import State
+from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+
+
+class TimerStore(Protocol):
+    """Durable timers."""
+
+    async def fire_delays(self, at: Instant, limit: int) -> int:
+        """Turn up to `limit` delays due by `at` into responses; answer how many there were."""
+        ...
+
+    async def next_due(self, after: Instant) -> Instant | None:
+        """Read when the next delay, or the next execution pending after `after`, is due."""
+        ...
+
+
+class RecoveryStore(Protocol):
+    """Executors, their leases, and what dead ones left behind."""
+
+    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
+        """Make the executor known before it locks anything."""
+        ...
+
+    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
+        """Renew the executor's lease."""
+        ...
+
+    async def lost_runs(self, alive: ExecutorId, limit: int) -> list["LostRun"]:
+        """Read runs locked by executors other than `alive`."""
+        ...
+
+    async def end_lost_run(self, lost: "LostRun", ending: Event | FailureRecord, at: Instant) -> None:
+        """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with."""
+        ...
+
+    async def release_hot(self, alive: ExecutorId) -> None:
+        """Forget the memory that dead executors kept of blocked workflows."""
+        ...
+
+
+class LostRun(msgspec.Struct, frozen=True):
+    """A run whose executor is gone. `locked` is the event that began it."""
+
+    execution_id: ExecutionId
+    run_id: RunId
+    locked: Locked
+    state: State
+    created: Created

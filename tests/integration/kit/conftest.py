@@ -1,0 +1,30 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from obelisk_daemon.testing import WorkflowKit
+from tests import guests
+
+MakeKit = Callable[..., WorkflowKit]
+
+
+@pytest.fixture(scope="session")
+def artifacts(request: pytest.FixtureRequest) -> Path:
+    """Where compiled guests stay from one run of the tests to the next."""
+    cache = request.config.cache
+    assert cache is not None
+    directory = cache.mkdir("obelisk-artifacts")
+    directory.chmod(0o700)
+    return directory
+
+
+@pytest.fixture
+def make_kit(artifacts: Path) -> MakeKit:
+    """Make a kit for one of our guests, by its name, or for a file."""
+
+    def make(guest: str | Path, **settings: object) -> WorkflowKit:
+        file = guest if isinstance(guest, Path) else guests.path(guest)
+        return WorkflowKit(file, cache_dir=artifacts, **settings)
+
+    return make

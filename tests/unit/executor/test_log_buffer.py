@@ -1,0 +1,57 @@
+"""Lines of a workflow's run are handed over with the request that follows them, so that a replay repeats none."""
+
+from obelisk_daemon.executor.logs import LogBuffer
+from tests.fakes.clock import ManualClock
+
+
+class Guest:
+    """Counts what it has asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.replays = False
+        self.logs = LogBuffer(ManualClock(), 1_000, is_muted=lambda: self.replays, asked=lambda: self.asked)
+
+    def says(self, message: str) -> None:
+        self.logs.line("info", message)
+
+    def recorded(self) -> list[str]:
+        return [line.message for line in self.logs.take_recorded()]
+
+
+def test_lines_are_kept_until_a_request_follows_them() -> None:
+    guest = Guest()
+    guest.says("one")
+    guest.asked += 1
+    guest.says("two")
+    assert guest.recorded() == ["one"]
+    assert guest.recorded() == []
+    guest.asked += 1
+    guest.says("three")
+    assert guest.recorded() == ["two"]
+    assert [line.message for line in guest.logs.take()] == ["three"]
+
+
+def test_what_was_written_to_a_stream_waits_for_a_request_too() -> None:
+    guest = Guest()
+    guest.logs.output("stdout", b"begun")
+    guest.asked += 1
+    guest.logs.output("stdout", b" and ended\nnext")
+    assert guest.recorded() == []
+    guest.asked += 1
+    assert guest.recorded() == ["begun and ended"]
+    assert [line.message for line in guest.logs.take(flush=True)] == ["next"]
+
+
+def test_the_end_of_stderr_shows_what_waits_for_a_request() -> None:
+    guest = Guest()
+    guest.logs.output("stderr", b"one\ntwo\nthr")
+    assert guest.logs.tail("stderr", 2) == "two\nthr"
+
+
+def test_a_replay_adds_no_lines() -> None:
+    guest = Guest()
+    guest.replays = True
+    guest.says("again")
+    guest.asked += 1
+    assert guest.recorded() == []
