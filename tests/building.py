@@ -165,7 +165,8 @@ class RunScript:
 
     def _blocked(self, made: Append, join_set: str, *, keep: bool) -> Append:
         self.state = block(self.state, join_set)
-        return msgspec.structs.replace(made, state=self.state if keep else unload(self.state))
+        awaits = made.awaits or Awaits(join_set, 1, is_new=True)
+        return msgspec.structs.replace(made, state=self.state if keep else unload(self.state), awaits=awaits)
 
 
 def outcome_of(value: Outcome | None) -> object:

@@ -23,7 +23,6 @@ from tests.building import (
     OK,
     OTHER_EXECUTOR,
     POLICY,
-    WORKFLOW,
     RunScript,
     created,
     execution_id,
@@ -71,9 +70,8 @@ async def test_a_lost_activity_is_retried_after_its_backoff_and_counted(world: W
     assert held.locked.attempt == 2
 
 
-@pytest.mark.parametrize("event", [created(), created(WORKFLOW)], ids=["activity", "workflow"])
-async def test_a_lost_run_without_budget_finishes_as_timed_out(world: World, event: Created) -> None:
-    run = await with_budget(world, event, 0)
+async def test_a_lost_activity_without_budget_finishes_as_timed_out(world: World) -> None:
+    run = await with_budget(world, created(), 0)
     assert await taken_over(world) == 1
     outcome = (await world.row(run.execution_id)).outcome
     assert isinstance(outcome, Failed)

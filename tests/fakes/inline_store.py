@@ -72,6 +72,7 @@ class InlineStore:
             self._note(entry)
         for delay_id in append.cancelled_delays:
             self._respond(delay_id, DelayFinished(delay_id, cancelled=True))
+        self.cancel(append.cancelled_children)
         self.deliver_due()
         self.commits += 1
         self._awaits = append.awaits
@@ -109,8 +110,8 @@ class InlineStore:
         self._respond(member, self._answer(member))
         return True
 
-    def cancel(self, children: list[tuple[ExecutionId, str]]) -> None:
-        for child, _ in children:
+    def cancel(self, children: tuple[ExecutionId, ...]) -> None:
+        for child in children:
             failure = FailureId(f"Err_{child}")
             self._respond(child, ChildFinished(child, Failed("cancelled", failure, "cancelled on request")))
 
@@ -174,9 +175,6 @@ class Alone:
 
     def is_crowded(self) -> bool:
         return False
-
-    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
-        self._store.cancel(children)
 
     def note_timer(self, due_at: Instant) -> None:
         pass

@@ -74,10 +74,20 @@ def conclude_overrun(attempt: Concluding, detail: str) -> End:
 
 
 def conclude_lost(attempt: Concluding, *, is_workflow: bool, progressed: bool) -> End:
-    """Decide what follows a run whose daemon died: no fault of the guest, but counted unless it got on."""
+    """Decide what follows a run whose daemon died: no fault of the guest, but counted unless it got on.
+
+    A workflow that was lost too often isn't ended here: to close its join sets takes a run (`was_lost_too_often`).
+    """
     if is_workflow and progressed:
         return End(Unlocked("lost", attempt.at))
+    if is_workflow:
+        return End(TemporarilyTimedOut(attempt.locked.attempt, "lost", _due(attempt)))
     return _timed_out(attempt, "lost", "its daemon ended while it ran")
+
+
+def was_lost_too_often(locked: Locked) -> bool:
+    """Tell if a workflow's run comes after all that its retries allow: it only closes what is open, and fails."""
+    return locked.attempt > locked.retry.max_retries + 1
 
 
 def failure_outcome(failure: FailureRecord) -> Failed:

@@ -300,7 +300,8 @@ class Journal:
             case JoinSetRequest(join_set=name, request=DelayRequest() as delay):
                 self._submit_delay(name, delay.intent)
             case JoinNext(join_set=name, closing=True):
-                self.begin_close(name)
+                closed = self.begin_close(name)
+                closed.is_closed = closed.all_delivered  # else it is to be closed again, by whoever goes on from here
                 self.end_close(name)
             case JoinNext(join_set=name, function=function):
                 self.ask_next(name, function)

@@ -179,6 +179,13 @@ def block(state: State, join_set: str) -> State:
     return msgspec.structs.replace(state, status="blocked", due_at=None, join_set=join_set)
 
 
+def unblock(state: State) -> State:
+    """Run on: what the last event asked for was there already."""
+    if state.status != "blocked":
+        return state
+    return msgspec.structs.replace(state, status="locked", join_set=None)
+
+
 def unload(state: State) -> State:
     """Forget the run of a blocked workflow that is dropped from memory; its response makes it pending again."""
     assert state.status == "blocked"

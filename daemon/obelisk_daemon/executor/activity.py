@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
+from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.attempt import Overrun, Trap, conclude_activity
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.projection import returned
@@ -51,6 +52,8 @@ class ActivityRun(Run):
         except TimeoutError:
             traced = "; ".join(describe(request) for request in wasi.trace[-3:])
             return Overrun(f"longer than {limit.total_seconds():g} s" + (f", last {traced}" if traced else ""))
+        except CallerError as misfit:  # the parameters were stored for other code
+            return Trap("uncategorized", f"the stored parameters don't fit this code: {misfit}", "")
         if isinstance(ended, GuestReturned):
             return returned(function.type, ended.value)
         return trap_of(ended)

@@ -4,17 +4,19 @@ The request is an event, so it survives a crash. Children end before their paren
 may be cancelled are, and the others are awaited, unless the cancellation is forced.
 """
 
+import asyncio
 from collections.abc import Coroutine
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from obelisk_daemon.errors import ConflictError, NotFoundError, ObeliskError
+from obelisk_daemon.errors import ConflictError, NotFoundError, ObeliskError, StorageUnavailableError
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.executor.run import DropReason, Services
 from obelisk_daemon.ids import ExecutionId
 
+_RETRY_SECONDS: Final = 1.0
 _log = structlog.get_logger("cancellation")
 
 
@@ -26,7 +28,12 @@ class Runs(Protocol):
         ...
 
     def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
-        """Own a task."""
+        """Own a task, unless the executor stops."""
+        ...
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell if no new work is taken any more."""
         ...
 
 
@@ -66,12 +73,6 @@ class Canceller:
             )
         return await self._cancel(execution_id, force=force)
 
-    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
-        """Begin to cancel those of the children (with their ffqn) that may be cancelled."""
-        for child, ffqn in children:
-            if self._may_cancel(ffqn):
-                self._runs.spawn(self._survive(child), f"cancel {child}")
-
     def go_on(self, execution_id: ExecutionId) -> None:
         """Look again at a cancellation that waits: something below it has changed."""
         if execution_id in self._active:
@@ -89,11 +90,18 @@ class Canceller:
         return function is not None and function.cancellable
 
     async def _survive(self, execution_id: ExecutionId) -> None:
-        try:
-            await self._cancel(execution_id, force=False)
-        except ObeliskError as error:
-            # it goes on with the next change below it, or at the next start
-            _log.warning("cancellation_interrupted", execution_id=execution_id, code=error.code, detail=str(error))
+        """Cancel, again and again while the database can't take it; at a stop it is left to the next start."""
+        while not self._runs.is_stopping:
+            try:
+                await self._cancel(execution_id, force=False)
+            except StorageUnavailableError as error:
+                _log.warning("cancellation_interrupted", execution_id=execution_id, code=error.code)
+                await asyncio.sleep(_RETRY_SECONDS)
+            except ObeliskError as error:
+                _log.warning("cancellation_failed", execution_id=execution_id, code=error.code, detail=str(error))
+                return
+            else:
+                return
 
     async def _cancel(self, execution_id: ExecutionId, *, force: bool) -> Cancelled:
         if force and execution_id in self._active:

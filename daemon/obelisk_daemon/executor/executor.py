@@ -148,7 +148,9 @@ class Executor:
 
     def resume(self, run: Run) -> None:
         """Occupy a slot again."""
-        self._resting[run.function.component.name].pop(run.execution_id, None)
+        resting = self._resting[run.function.component.name]
+        if resting.get(run.execution_id) is run:
+            del resting[run.execution_id]
         self._occupied += 1
 
     def _give_back(self) -> None:
@@ -161,14 +163,15 @@ class Executor:
         """Tell if executions wait for a slot."""
         return self._backlog > 0 and self._occupied >= self._max_running
 
-    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
-        """Cancel those of the children that may be cancelled."""
-        self.canceller.cancel_children(children)
+    @property
+    def is_stopping(self) -> bool:
+        """Tell if no new work is taken any more."""
+        return self._stopping
 
     def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         """Own a task of the cancellation for as long as this executor runs."""
-        if self._tasks is None:
-            work.close()  # when work starts, all unfinished cancellations are looked at
+        if self._tasks is None or self._stopping:
+            work.close()  # when work starts, here or after a restart, all unfinished cancellations are looked at
             return
         self._tasks.create_task(work, name=name)
 
@@ -244,7 +247,8 @@ class Executor:
 
     async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
         """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""
-        self._runs.pop(run.execution_id, None)
+        if self._runs.get(run.execution_id) is run:
+            del self._runs[run.execution_id]
         while True:
             now = self._services.clock.now()
             try:

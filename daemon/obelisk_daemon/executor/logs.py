@@ -71,12 +71,16 @@ class LogBuffer:
     def take(self, *, flush: bool = False) -> tuple[LogLine, ...]:
         """Hand over what there is; with `flush` also lines without their end."""
         if flush:
-            for stream in tuple(self._partial):
-                for rest in self._rest(stream):
-                    self.line(stream, rest)
-            self._partial.clear()
+            self.end_lines()
         taken, self._lines = tuple(line for _, line in self._lines), []
         return taken
+
+    def end_lines(self) -> None:
+        """Take what a stream holds without its end for a whole line: the guest writes no more."""
+        for stream in tuple(self._partial):
+            for rest in self._rest(stream):
+                self.line(stream, rest)
+        self._partial.clear()
 
     def _rest(self, stream: Literal["stdout", "stderr"]) -> list[str]:
         rest = self._partial.get(stream)

@@ -68,10 +68,6 @@ class Neighbours(Protocol):
         """Tell if executions wait for a slot."""
         ...
 
-    def cancel_children(self, children: list[tuple[ExecutionId, str]]) -> None:
-        """Cancel those of the children (with their ffqn) that may be cancelled; the rest is waited for."""
-        ...
-
     def note_timer(self, due_at: Instant) -> None:
         """Wake the timers for a delay that is being written."""
         ...

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final, Literal, TypeGuard
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome
+from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome, was_lost_too_often
 from obelisk_daemon.execution.divergence import NondeterminismError
 from obelisk_daemon.execution.events import (
     ChildRequest,
@@ -24,7 +24,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.joinsets import JoinSet
 from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returned
-from obelisk_daemon.execution.state import block, unload
+from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.executor.children import is_call_of, new_child, new_scheduled
 from obelisk_daemon.executor.evidence import evidence_of
@@ -36,6 +36,7 @@ from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append, Awaits, Held, NewExecution, StoredLog
 from obelisk_daemon.wasm.host.context import StubOutcome
+from obelisk_daemon.wasm.values import ValueShapeError
 
 _YIELD_AFTER: Final = 20_000
 """Events that one run may write before it gives its slot to others that wait for one."""
@@ -76,6 +77,7 @@ class WorkflowRun(Run):
             end = await self._end_of_function()
             if isinstance(end.event, Finished):
                 self._unwritten = () if end.failure is None else (end.failure,)
+                self._logs.end_lines()
                 await close_open_sets(self.journal, end.event.outcome, partial(self._settle, keep=True))
         except _UnloadedError:
             return
@@ -95,10 +97,13 @@ class WorkflowRun(Run):
     async def _end_of_function(self) -> End:
         """Run the guest, unless its function had ended in an earlier run and only its join sets are left to close."""
         outcome = self.journal.recorded_outcome
-        if outcome is None:
+        if outcome is None and not was_lost_too_often(self.held.locked):
             return await self._run_guest()
         self.journal.skip_guest()
-        return End(Finished(outcome))
+        if outcome is not None:
+            return End(Finished(outcome))
+        lost = self.held.locked.attempt - 1
+        return self._failed("timed_out", f"timed out after {lost} attempts: its daemon ended while it ran", "")
 
     def _journal(self, log: StoredLog) -> Journal:
         limit = self.function.component.max_history_events
@@ -125,13 +130,19 @@ class WorkflowRun(Run):
             ended = await call_workflow(program, self.held.created, self, self._logs)
         except NondeterminismError as diverged:
             return self._diverged(diverged, "")
+        except ValueShapeError as misfit:
+            return self._misfit(misfit)
         except asyncio.CancelledError:
             if self.drop_reason != "overrun":
                 raise
             assert self.task is not None
             self.task.uncancel()
+            self.drop_reason = None  # what is left to do may be dropped for another reason
             attempt = self.concluding(evidence_of(self._logs, []))
-            return conclude_overrun(attempt, "it computed too long between two host calls")
+            end = conclude_overrun(attempt, "it computed too long between two host calls")
+            if isinstance(end.event, Finished):
+                self.journal.skip_guest()  # it may have been in the middle of its log
+            return end
         finally:
             self._timer.cancel()
         return self._ended(ended)
@@ -218,8 +229,6 @@ class WorkflowRun(Run):
         try:
             awaits = Awaits(join_set, needed, is_new=False)
             await self._commit(awaits, self._take_new(), keep=keep, cancel=cancel).durable()
-            if cancel is not None:
-                self.neighbours.cancel_children(cancel.children_unanswered())
             if not keep:
                 raise _UnloadedError
             await self._responses(join_set, needed)
@@ -258,7 +267,9 @@ class WorkflowRun(Run):
         children = [self._child(at, i.join_set, i.request) for at, i in requests if isinstance(i.request, ChildRequest)]
         delays = [(i.join_set, i.request) for _, i in requests if isinstance(i.request, DelayRequest)]
         entries = self.entries(history(new))
-        if awaits is not None:
+        if awaits is None:
+            self.state = unblock(self.state)  # the last request may be a join-next that was answered at once
+        else:
             self.state = block(self.state, awaits.join_set)
             awaits = Awaits(awaits.join_set, awaits.needed, _opened_in(new, awaits.join_set))
         append = Append(
@@ -271,6 +282,7 @@ class WorkflowRun(Run):
             awaits=awaits,
             scheduled=self._scheduled(new),
             cancelled_delays=() if cancel is None else tuple(cancel.delays_unanswered()),
+            cancelled_children=() if cancel is None else self._cancellable(cancel),
             logs=self._logs.take_recorded(),
             failures=self._unwritten,
         )
@@ -284,6 +296,10 @@ class WorkflowRun(Run):
             self.neighbours.note_timer(delay.due_at)
         return ticket
 
+    def _cancellable(self, closed: JoinSet) -> tuple[ExecutionId, ...]:
+        known = self.services.plan.functions
+        return tuple(id_ for id_, ffqn in closed.children_unanswered() if ffqn in known and known[ffqn].cancellable)
+
     def _child(self, at: Instant, join_set: str, request: ChildRequest) -> tuple[NewExecution, Held | None]:
         lock = self.neighbours.try_reserve(self.services.plan.functions[request.ffqn])
         return new_child(self.services, request, (self.execution_id, join_set), at, lock=lock)
@@ -291,6 +307,16 @@ class WorkflowRun(Run):
     def _take_new(self) -> list[tuple[Instant, HistoryItem]]:
         taken, self.journal.new = self.journal.new, []
         return taken
+
+    def _misfit(self, misfit: ValueShapeError) -> End:
+        """Decide what follows when a stored parameter or result no longer fits the code: other code may take it."""
+        message = f"the stored values don't fit this code: {misfit}"
+        if self.function.component.on_nondeterminism == "pause":
+            self.journal.new.clear()
+            return self._paused("nondeterminism", "nondeterminism", message, "")
+        self.journal.new.clear()
+        self.journal.skip_guest()
+        return self._failed("nondeterminism", message, "")
 
     def _diverged(self, diverged: NondeterminismError, backtrace: str) -> End:
         self.journal.new.clear()  # what diverging code asked is no part of the log

@@ -70,6 +70,7 @@ class Append(msgspec.Struct, frozen=True):
     awaits: "Awaits | None" = None
     scheduled: tuple[NewExecution, ...] = ()
     cancelled_delays: tuple[DelayId, ...] = ()
+    cancelled_children: tuple[ExecutionId, ...] = ()
     logs: tuple[LogLine, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
 

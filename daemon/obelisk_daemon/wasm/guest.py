@@ -21,7 +21,7 @@ from obelisk_daemon.wasm.abi import K_U8, MEM, U64, VALUE
 from obelisk_daemon.wasm.callbacks import GUESTS, Calling, ParkedCall
 from obelisk_daemon.wasm.resources import GuestStopped, Resources, TrapKind
 from obelisk_daemon.wasm.traps import HostExhaustedError, Returned, Trapped, trap_of
-from obelisk_daemon.wasm.values import ValueSizeError
+from obelisk_daemon.wasm.values import ValueShapeError, ValueSizeError
 
 if TYPE_CHECKING:
     from obelisk_daemon.wasm.linker import Export, LinkedComponent
@@ -146,7 +146,7 @@ class Guest(Calling):
     def _begin_call(self, params: Sequence[Any]) -> int:
         codec, base = self._export.codec, self.base
         if len(params) != len(codec.lowers):
-            raise CallerError("wrong_parameters", f"{len(codec.lowers)} parameters expected, got {len(params)}")
+            raise ValueShapeError(f"{len(codec.lowers)} parameters", params)
         if not abi.instance_function(base + _INSTANCE, self.ctx, self._export.index, base + _FUNCTION):
             raise CallerError("no_such_export", f"the component doesn't export {self._export.name}")
         address = base + _ARGUMENTS

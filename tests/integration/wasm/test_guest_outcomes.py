@@ -215,7 +215,7 @@ async def test_an_unknown_function_or_a_wrong_number_of_parameters_is_the_caller
     linked = LinkedComponent(load(engines, "fibo-activity"), lambda *_: None)
     with pytest.raises(CallerError, match=r"doesn't export testing:fibo/fibo\.nope"):
         await linked.run(Ffqn("testing:fibo/fibo", "nope"), [], None, LIMITS)
-    with pytest.raises(CallerError, match="1 parameters expected, got 2"):
+    with pytest.raises(CallerError, match="expected 1 parameters, got list"):
         await linked.run(FIBO, [1, 2], None, LIMITS)
 
 

@@ -12,6 +12,7 @@ from obelisk_daemon.execution.attempt import (
     conclude_activity,
     conclude_lost,
     conclude_overrun,
+    was_lost_too_often,
 )
 from obelisk_daemon.execution.events import Finished, RetryPolicy, TemporarilyFailed, TemporarilyTimedOut, Unlocked
 from obelisk_daemon.execution.outcome import (
@@ -159,9 +160,15 @@ def test_a_lost_activity_is_counted_whatever_it_did() -> None:
     assert isinstance(end.event, TemporarilyTimedOut)
 
 
-@pytest.mark.parametrize("is_workflow", [True, False])
-def test_a_lost_run_without_retries_fails_as_timed_out(is_workflow: bool) -> None:
-    end = conclude_lost(concluding(1, ONCE), is_workflow=is_workflow, progressed=False)
+def test_a_lost_workflow_without_retries_gets_one_more_run_to_close_what_is_open() -> None:
+    end = conclude_lost(concluding(1, ONCE), is_workflow=True, progressed=False)
+    assert end == End(TemporarilyTimedOut(1, "lost", due()))
+    assert not was_lost_too_often(concluding(1, ONCE).locked)
+    assert was_lost_too_often(concluding(2, ONCE).locked)
+
+
+def test_a_lost_activity_without_retries_fails_as_timed_out() -> None:
+    end = conclude_lost(concluding(1, ONCE), is_workflow=False, progressed=False)
     assert isinstance(end.event, Finished)
     assert isinstance(end.event.outcome, Failed)
     assert end.event.outcome.kind == "timed_out"

@@ -64,6 +64,7 @@ def _call(created: Created) -> tuple[object, ...]:
 
 def append(tx: Transaction, made: Append) -> None:
     """Write what a run adds, if it still holds its execution at the version it thinks."""
+    assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
     before = made.state.version - len(made.entries)
     values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
     if tx.execute(SQL["update_by_run"], values).rowcount != 1:
@@ -82,6 +83,8 @@ def append(tx: Transaction, made: Append) -> None:
     tx.changes.append(rows.change_of(made.execution_id, state))
     for delay_id in made.cancelled_delays:
         cancel_delay(tx, delay_id, made.state.changed_at)
+    for child_id in made.cancelled_children:
+        _request_end(tx, child_id, made.state.changed_at)
     if made.response is not None:
         respond(tx, made.response)
 
@@ -104,6 +107,13 @@ def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
     due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
     tx.execute(SQL["await_responses"], {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
     return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
+
+
+def _request_end(tx: Transaction, child_id: ExecutionId, at: Instant) -> None:
+    """Ask a child to end, in the transaction that closes its join set: no crash comes in between."""
+    state = rows.read_state(tx, child_id)
+    if state.status != "finished" and state.lifecycle != "cancelling":
+        add_event(tx, child_id, state, CancellationRequested(), at)
 
 
 def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
