@@ -150,7 +150,7 @@ def _limits(name: str, *more: Key) -> TableOf:
 ACTIVITY_LIMITS: Final = _limits(
     "limits",
     Key("http_requests", Number(0, 10**6), "How many HTTP requests an attempt may send.", 1000),
-    Key("http_bytes", Size(0, 4096 * _MIB), "The size of all that an attempt may send and receive by HTTP.", "64MiB"),
+    Key("http_bytes", Size(0, 4096 * _MIB), "The size of the body of one HTTP request, and of one response.", "64MiB"),
 )
 WORKFLOW_LIMITS: Final = _limits(
     "limits",
