@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from obelisk_daemon.errors import ConflictError, NotFoundError
@@ -52,6 +53,16 @@ async def test_a_cancellation_tells_which_children_have_not_ended(world: World) 
     progress = await world.store.request_cancellation(parent.execution_id, world.now)
     assert [child for child, _ in progress.children] == [child_id(parent.execution_id, "o:1", 1)]
     assert not progress.already_finished
+
+
+async def test_children_of_a_closing_join_set_are_asked_to_end_in_the_commit_that_closes_it(world: World) -> None:
+    """A crash right after it then leaves a cancellation that is completed, not a child that goes on."""
+    parent = await world.workflow()
+    child = child_id(parent.execution_id, "o:1", 1)
+    made = parent.call(world.now, 1, keep=True)
+    await world.append(msgspec.structs.replace(made, cancelled_children=(child,)))
+    assert await world.types(child) == ["created", "cancellation_requested"]
+    assert await world.store.unfinished_cancellations() == [child]
 
 
 async def test_what_is_being_cancelled_is_not_locked(world: World) -> None:

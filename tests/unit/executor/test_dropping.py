@@ -1,0 +1,57 @@
+"""Runs that are dropped, and the cancellations that a stop cuts short."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.logs import LogBuffer
+from tests.fakes.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+class Fake:
+    """An object with the attributes it is given."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+
+
+def executor(store: object = None) -> Any:
+    clock = ManualClock()
+    services: Any = Fake(clock=clock, store=store, plan=None, ids=None)
+    return Executor(services, Fake(), 10)  # type: ignore[arg-type]
+
+
+class ReleasingStore:
+    async def release(self, _: object) -> None: ...
+
+
+async def test_a_run_that_is_given_up_late_leaves_its_successor_in_place() -> None:
+    one = executor(ReleasingStore())
+    old, new = Fake(execution_id="E_1", run_id="Run_1"), Fake(execution_id="E_1", run_id="Run_2")
+    one._runs["E_1"] = new
+    await one._release(old, "paused", timedelta())
+    assert one._runs == {"E_1": new}
+
+
+async def test_an_executor_that_stops_begins_no_cancellation() -> None:
+    one, begun = executor(), []
+
+    async def work() -> None:
+        begun.append(True)
+
+    async with asyncio.TaskGroup() as tasks:
+        one._tasks, one._stopping = tasks, True
+        one.spawn(work(), "cancel")
+    assert begun == []
+
+
+def test_what_a_stream_holds_without_its_end_becomes_a_line() -> None:
+    logs = LogBuffer(ManualClock(), 1_000)
+    logs.output("stderr", b"last words")
+    logs.end_lines()
+    assert [line.message for line in logs.take()] == ["last words"]
