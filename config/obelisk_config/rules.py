@@ -152,10 +152,9 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of some words. `later` are words that a coming version will know; `why` says why there are no others."""
+    """One of some words. `why` says why there are no others."""
 
     choices: tuple[str, ...]
-    later: tuple[str, ...] = ()
     why: str = ""
 
     def parse(self, value: object, place: Place) -> object:
@@ -164,9 +163,6 @@ class Choice(msgspec.Struct, frozen=True):
             return wrong_type(place, alternatives(self.choices), value, f"write {alternatives(self.choices)}")
         if value in self.choices:
             return value
-        if value in self.later:
-            message = f'{place.name} = "{value}" is not supported in this version'
-            return place.error("not_supported", message, f"write {alternatives(self.choices)}, or leave the key out")
         message = f"{place.name}: {_shown(value)} is not {alternatives(self.choices)}"
         return place.error("bad_choice", message, self.why or nearest(value, self.choices) or "write one of these")
 

@@ -168,7 +168,7 @@ class _Daemon:
         recovered = await take_over(store, me, services.clock, services.ids)
         _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
         timers = Timers(store, services.clock, lambda: executor.wake())  # noqa: PLW0108 - it is made next
-        self._executor = executor = Executor(services, timers, candidate.manifest.executor.max_running)
+        self._executor = executor = Executor(services, timers, candidate.manifest.executors[0].max_running)
         store.subscribe(executor.on_change)
         return timers
 
@@ -193,7 +193,7 @@ class _Daemon:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
         assert self._executor is not None
         assert self._engine is not None
-        heartbeats = _heartbeats(store, services.executor_id, services.clock, candidate.manifest.executor.lease)
+        heartbeats = _heartbeats(store, services.executor_id, services.clock, candidate.manifest.executors[0].lease)
         await stack.enter_async_context(self._task(timers.run(), "timers"))
         await stack.enter_async_context(self._task(heartbeats, "lease"))
         self._running = await stack.enter_async_context(self._task(self._executor.run(), "executor"))

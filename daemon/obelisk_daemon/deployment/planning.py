@@ -38,7 +38,7 @@ def plan_generation(candidate: Candidate, generation: int) -> ExecutorPlan:
             functions[str(ffqn)] = _function_plan(ffqn, of, planned, spec.settings_for(str(ffqn)))
     for spec_of_stub in manifest.stubs:
         functions |= _stub_plans(candidate.stubs[spec_of_stub.name])
-    return ExecutorPlan(generation, functions, frozenset(manifest.executor.labels))
+    return ExecutorPlan(generation, functions, frozenset(manifest.executors[0].labels))
 
 
 def link(component: Component, types: Mapping[str, FunctionType]) -> LinkedComponent:

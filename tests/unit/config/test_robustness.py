@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from obelisk_config import ManifestError, draft, keys, render
 from obelisk_config.example import example
 from obelisk_config.rules import Key
-from obelisk_config.tables import MapOf, TableOf, TablesOf, toml
+from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf, toml
 
 EXAMPLE = example().encode()
 FILE = Path("/etc/obelisk.toml")
@@ -33,7 +33,8 @@ def every_key(table: TableOf, path: tuple[str, ...] = ()) -> Iterator[tuple[str,
 
 
 def inner(key: Key) -> TableOf | None:
-    rule = key.rule.table if isinstance(key.rule, TablesOf) else key.rule
+    rule = key.rule.one if isinstance(key.rule, TableOrTables) else key.rule
+    rule = rule.table if isinstance(rule, TablesOf) else rule
     rule = rule.value if isinstance(rule, MapOf) else rule
     return rule if isinstance(rule, TableOf) else None
 
