@@ -7,6 +7,7 @@ so that later checks (files, links) can report theirs in the same run.
 from pathlib import Path
 
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span, has_errors, in_order, render
+from obelisk_config.difference import ComponentChange, Difference, SettingChange, compare, restart_only
 from obelisk_config.document import Document, KeyPath
 from obelisk_config.forms import listen as parse_listen
 from obelisk_config.model import (
@@ -43,11 +44,13 @@ __all__ = [
     "MAX_BYTES",
     "AllowedHost",
     "Backoff",
+    "ComponentChange",
     "ComponentKind",
     "ComponentSpec",
     "ComponentStub",
     "Daemon",
     "Diagnostic",
+    "Difference",
     "Document",
     "Draft",
     "Executor",
@@ -62,6 +65,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "QueueLimits",
+    "SettingChange",
     "Severity",
     "Span",
     "StubParameter",
@@ -73,6 +77,7 @@ __all__ = [
     "WhenFull",
     "WitStub",
     "at",
+    "compare",
     "draft",
     "format_duration",
     "format_size",
@@ -84,6 +89,7 @@ __all__ = [
     "parse_listen",
     "parse_size",
     "render",
+    "restart_only",
 ]
 
 

@@ -151,11 +151,12 @@ def toml(value: object) -> str:
         case list() | tuple():
             return f"[{', '.join(map(toml, value))}]"
         case dict():
-            pairs = ", ".join(f"{_toml_key(name)} = {toml(one)}" for name, one in value.items())
+            pairs = ", ".join(f"{toml_key(name)} = {toml(one)}" for name, one in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
         case _:
             return str(value)
 
 
-def _toml_key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Write a key, in quotes where it needs them."""
     return name if name and set(name) <= _BARE else toml(name)
