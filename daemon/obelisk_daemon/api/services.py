@@ -84,6 +84,8 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     params: list[object]
     intent: Intent | None = None
     retried_from: ExecutionId | None = None
+    labels: tuple[str, ...] = ()
+    priority: int | None = None
 
 
 class CancelReport(msgspec.Struct, frozen=True):
@@ -95,6 +97,17 @@ class CancelReport(msgspec.Struct, frozen=True):
     already_finished: bool
     reached: int
     awaited: int = 0
+
+
+class ExecutorInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An executor of this daemon: what it offers, and how much of it is taken."""
+
+    name: str
+    executor_id: ExecutorId
+    labels: tuple[str, ...]
+    max_running: int
+    running: int
+    hot: int
 
 
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +124,7 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     hot: int
     state_dir: str
     pid: int
+    executors: tuple[ExecutorInfo, ...] = ()
     degraded: str | None = None
     not_ready: str | None = None
 
@@ -123,6 +137,7 @@ class Engine(Protocol):
 
         Raises:
             ConflictError: `execution_exists`: the id belongs to another call.
+            QueueFullError: `queue_full`: as many wait as may; nothing was written.
             StorageUnavailableError: nothing was written; the caller may try again.
         """
         ...

@@ -5,8 +5,9 @@ Every stage goes on with what the stage before left, so that one run reports all
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -26,9 +27,21 @@ from obelisk_daemon.deployment.linking import check_links
 from obelisk_daemon.deployment.stubs import Stub, read_stubs
 from obelisk_daemon.errors import ComponentError
 from obelisk_daemon.execution.wit_host import host_function
+from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import EngineKind
+
+Stage: TypeAlias = Literal["seen", "parsed", "validated", "compiled", "linked", "staged", "active"]
+"""What a manifest gets to, in order (DESIGN.md section 8)."""
+
+
+class Refusal(ManifestError):  # noqa: N818 - a verdict
+    """A manifest can't become active; `stage` is the one that it did not get to."""
+
+    def __init__(self, stage: Stage, diagnostics: Iterable[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.stage = stage
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -48,6 +61,22 @@ class Candidate(msgspec.Struct, frozen=True):
         yield from (self.components[spec.name] for spec in manifest.components)
         yield from (self.stubs[spec.name] for spec in manifest.stubs)
 
+    def path_of(self, name: str) -> str | None:
+        """Give the file of a component or stub; None where it has none."""
+        paths: dict[str, str | None] = {spec.name: spec.path for spec in self.manifest.components}
+        return (paths | {stub.name: stub.path for stub in self.manifest.stubs}).get(name)
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Give the names of the components and stubs that export functions, by ffqn."""
+        names = [*(one.name for one in self.manifest.components), *(one.name for one in self.manifest.stubs)]
+        return {str(ffqn): name for name, one in zip(names, self.exporting, strict=True) for ffqn in one.exports}
+
+    @property
+    def exports(self) -> dict[str, FunctionType]:
+        """Give the types of all functions that can be called, by ffqn."""
+        return {str(ffqn): of for one in self.exporting for ffqn, of in one.exports.items()}
+
     @property
     def content_hash(self) -> str:
         """Identify what would run: the manifest's bytes and the digests of its components."""
@@ -56,23 +85,41 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 async def check(
-    source: bytes, file: Path, surroundings: Surroundings, compiler: Compiler, *, dev: bool = False
+    source: bytes,
+    file: Path,
+    surroundings: Surroundings,
+    compiler: Compiler,
+    *,
+    dev: bool = False,
+    stored: Files | None = None,
 ) -> Candidate:
-    """Check a manifest completely.
+    """Check a manifest completely. Files that are `stored` are taken in place of those on the disk, as they are.
 
     Raises:
-        ManifestError: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
+        Refusal: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
     """
-    drafted = draft(source, file, surroundings)
+    try:
+        drafted = draft(source, file, surroundings)
+    except ManifestError as error:
+        raise Refusal("parsed", error.diagnostics) from None
     manifest = drafted.manifest
-    files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
+    files, unread = stored or Files({}, {}), tuple[Diagnostic, ...]()
+    if stored is None:
+        files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
     loaded, uncompiled = await _compile(manifest, files, compiler)
     components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
     stubs, untyped = read_stubs(manifest, files, loaded)
     unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
-    diagnostics = in_order((*drafted.diagnostics, *unread, *uncompiled, *untyped, *unlinked))
-    if has_errors(diagnostics):
-        raise ManifestError(diagnostics)
+    found: dict[Stage, Sequence[Diagnostic]] = {
+        "parsed": drafted.diagnostics,
+        "validated": unread,
+        "compiled": (*uncompiled, *untyped),
+        "linked": unlinked,
+    }
+    diagnostics = in_order(diagnostic for stage in found.values() for diagnostic in stage)
+    for stage, of_stage in found.items():
+        if has_errors(of_stage):
+            raise Refusal(stage, diagnostics)
     return Candidate(source, manifest, files, components, stubs, diagnostics)
 
 
