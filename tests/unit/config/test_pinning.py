@@ -112,7 +112,7 @@ def test_what_is_no_toml_is_refused_by_the_name_of_the_file() -> None:
 
 
 def test_what_is_no_component_is_passed_over() -> None:
-    text = 'workflow = 1\nstub = [1, { name = 2, path = "x" }]\n[[activity]]\nname = "a"\npath = "a"\n'
+    text = 'workflow = 1\nstub = [1, { name = [], path = "x" }]\n[[activity]]\nname = "a"\npath = "a"\n'
     assert pin(text, {"a": NEW}) == f'{text}digest = "{NEW}"\n'
 
 

@@ -128,6 +128,7 @@ def test_a_manifest_without_errors_satisfies_the_schema(text: str) -> None:
         (component("backoff = '1s'"), "type"),
         ("[activity]\nname = 'one'", "type"),
         ("[executor]\nlease = 15", "type"),
+        ("[executor]\nmax_running = 1.5", "type"),
         ("[daemon]\nlog = { format = 'jsn' }", "enum"),
         (component("retry_on = ['errors']"), "enum"),
         (component("retry_on = ['trap']", kind="workflow"), "enum"),

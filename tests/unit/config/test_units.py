@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from obelisk_config import format_duration, format_size, parse_duration, parse_size
@@ -73,11 +73,15 @@ def is_read(parse: Callable[[str], object], text: str) -> bool:
 
 
 @given(st.text("1dhms ", max_size=8) | st.from_regex(DURATION_PATTERN, fullmatch=True, alphabet="1dhms"))
+@example("9" * 12 + "ms")
+@example("9" * 13 + "ms")
 def test_a_pattern_says_what_a_duration_is(text: str) -> None:
     assume(not re.search("1{8}", text))  # what is longer than any duration can be
     assert is_read(parse_duration, text) == bool(re.fullmatch(DURATION_PATTERN, text))
 
 
 @given(st.text("1BKMGi ", max_size=8) | st.from_regex(SIZE_PATTERN, fullmatch=True))
+@example("9" * 15 + "GiB")
+@example("9" * 16 + "B")
 def test_a_pattern_says_what_a_size_is(text: str) -> None:
     assert is_read(parse_size, text) == bool(re.fullmatch(SIZE_PATTERN, text))
