@@ -17,6 +17,7 @@ from obelisk_config.stubs import SOURCES, STUB
 from obelisk_config.tables import TableOf, toml
 
 _TOP: Final = """\
+#:schema ./obelisk.schema.json
 # Every key of obelisk.toml with its default. All of them may be left out but name, path and digest of a component,
 # and what the functions of a stub are.
 # Durations are written "250ms", "30s", "5m", "1h", "7d"; sizes "64KiB", "256MiB", "1GiB".

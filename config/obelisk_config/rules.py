@@ -1,6 +1,6 @@
 """What a value may be. A rule checks one value, reports all that is wrong with it, and gives it in its own type.
 
-Rules are data, so that a JSON schema can be made from them as well.
+Rules are data, so that a JSON schema can be made from them as well (`schema`).
 """
 
 import difflib
@@ -47,12 +47,16 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Text(msgspec.Struct, frozen=True):
-    """Text, of a form if `check` is given, which takes the text and gives the value or raises FormError."""
+    """Text, of a form if `check` is given, which takes the text and gives the value or raises FormError.
+
+    `pattern`, a regular expression of Python and of ECMAScript, matches at least every text that `check` takes.
+    """
 
     expected: str = "text"
     code: str = "bad_type"
     hint: str = ""
     check: Callable[[str], object] = str
+    pattern: str = ""
 
     def parse(self, value: object, place: Place) -> object:
         """Check it."""

@@ -1,4 +1,7 @@
-"""The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `replay` replays a saved log."""
+"""The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `schema` says what one may hold.
+
+`replay` replays a saved log.
+"""
 
 import asyncio
 import os
@@ -87,6 +90,14 @@ def check(
         typer.echo(render(candidate.warnings), err=True)
     stubs = f", {len(candidate.stubs)} stubs" if candidate.stubs else ""
     typer.echo(f"{manifest}: {len(candidate.components)} components{stubs}, no errors")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the manifest, for editors: obeliskd schema > obelisk.schema.json."""
+    from obelisk_config.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
 
 
 @app.command()

@@ -254,6 +254,8 @@ def test_an_executor_that_comes_or_goes_needs_a_restart() -> None:
         ("executor.lease", True),
         ("executor.default", False),
     ]
+    found = difference("[executor]\nname = 'lease'\n", "[executor]\nname = 'lease'\nmax_running = 1\n")
+    assert found.settings == (SettingChange("executor.lease.max_running", "200", "1"),)
 
 
 def test_the_limits_of_the_queue_need_no_restart() -> None:

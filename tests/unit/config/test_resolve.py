@@ -278,6 +278,17 @@ def test_a_component_says_what_comes_first_and_how_much_of_it_there_may_be() -> 
     assert spec.when_full == "evict-oldest"
 
 
+@pytest.mark.parametrize(
+    ("key", "least", "most"), [("priority", 0, 9), ("max_running", 1, 100_000), ("max_pending", 1, 100_000_000)]
+)
+def test_a_bound_of_a_component_has_bounds_itself(key: str, least: int, most: int) -> None:
+    for value in (least, most):
+        assert getattr(one(f"{key} = {value}"), key) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(ManifestError, match="out_of_range"):
+            one(f"{key} = {value}")
+
+
 @pytest.mark.parametrize("policy", ["replay", "pin", "force"])
 def test_a_workflow_chooses_what_an_upgrade_does_to_its_executions(policy: str) -> None:
     assert one(f"on_upgrade = '{policy}'", kind="workflow").on_upgrade == policy
