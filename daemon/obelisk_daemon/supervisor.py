@@ -24,8 +24,11 @@ from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.activation import Origin, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Refusal
+from obelisk_daemon.deployment.control import ManifestControl
 from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds
 from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.replay_gate import ReplayGate
+from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
@@ -207,7 +210,11 @@ class _Daemon:
         watcher = Watcher()
         store.subscribe(watcher.publish)
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
-        api = ApiServices(store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer)
+        planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
+        control = ManifestControl(deployer, self._file, planner, store)
+        api = ApiServices(
+            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics
+        )
         assert deployer.running is not None
         server = ApiServer(api, [_listener(listen) for listen in deployer.running.listen])
         await server.start()
