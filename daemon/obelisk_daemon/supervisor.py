@@ -25,12 +25,12 @@ from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.activation import Origin, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Refusal
 from obelisk_daemon.deployment.control import ManifestControl
-from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds
+from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Wish
 from obelisk_daemon.deployment.manifest_file import ManifestFile
 from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
-from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.errors import OperatorError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
@@ -86,7 +86,7 @@ class _Daemon:
         self.exit_code = 0
         self._executors: Executors | None = None
         self._engine: LocalEngine | None = None
-        self._watch: ManifestWatch | None = None
+        self._reload_wanted = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     def stop(self, reason: str) -> None:
@@ -96,9 +96,8 @@ class _Daemon:
             self.stopped.set()
 
     def reload(self) -> None:
-        """Look at the manifest at once, as after a change of its file."""
-        if self._watch is not None:
-            self._watch.poke()
+        """Check the manifest at once, whatever became of the file before."""
+        self._reload_wanted.set()
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
@@ -245,9 +244,21 @@ class _Daemon:
         await stack.enter_async_context(self._task(_heartbeats(self._store, executors.members, lease), "lease"))
         self._running = await stack.enter_async_context(self._task(executors.run(), "executors"))
         await executors.canceller.resume()
-        self._watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
-        await stack.enter_async_context(self._task(self._watch.run(), "manifest"))
+        watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+        await stack.enter_async_context(self._task(watch.run(), "manifest"))
+        await stack.enter_async_context(self._task(self._reload_on_request(), "reload"))
         self._engine.not_ready = None
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            try:
+                verdict = await self._file.reload(Wish())
+            except (OperatorError, StorageUnavailableError) as error:
+                _log.error("reload_failed", code=error.code, detail=str(error))
+            else:
+                _log.info("reloaded", outcome=verdict.outcome, generation=verdict.generation)
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""

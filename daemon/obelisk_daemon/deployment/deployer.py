@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from obelisk_config import Daemon as DaemonSettings
-from obelisk_config import Diagnostic, Manifest, Surroundings, at, draft
+from obelisk_config import Diagnostic, Manifest, Span, Surroundings, at, draft
 from obelisk_config.difference import Difference, compare, restart_only
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import ActivationStore, Origin, activate, lift_automatic_pauses
@@ -22,6 +22,7 @@ from obelisk_daemon.deployment.candidate import Files
 from obelisk_daemon.deployment.checking import Candidate, Refusal, Stage, check
 from obelisk_daemon.deployment.impact import Assessor, EventReader, Impact, Leave
 from obelisk_daemon.deployment.planning import Linker, plan_generation
+from obelisk_daemon.deployment.settling import cut_off, hash_of
 from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.metrics import Metrics
@@ -146,10 +147,12 @@ class Deployer:
             ConflictError: `plan_outdated`: it is not what the plan was made of.
         """
         async with self._turn:
-            if wish.token is not None and wish.token != self.token(source):
+            if wish.token is not None and wish.token not in self._tokens(source):
                 raise ConflictError("plan_outdated", "the file or the active generation changed since that plan")
             if self._active is not None and await self.is_proposed(source):
                 return self._unchanged(source)
+            if "remove" not in wish.leaves and (missing := tuple(self._cut_off(source))):
+                return self._refused(Refusal("seen", missing))
             proposed = (self._surrounds.host, hash_of(source))
             return await self._decide(source, msgspec.structs.replace(origin, proposed=proposed), wish)
 
@@ -163,6 +166,12 @@ class Deployer:
             generation = await self._generation(number)
             stored = await self._stored_files(generation)
             return await self._decide(generation.manifest, Origin("rollback", number), wish, stored)
+
+    def _cut_off(self, source: bytes) -> Iterator[Diagnostic]:
+        refuse = None if self._latest is None else cut_off(source, self._latest.manifest)
+        if refuse is not None:
+            span = Span(str(self._surrounds.file), 1, 1, 1, source.split(b"\n")[0].decode(errors="replace"))
+            yield Diagnostic(refuse.code, refuse.message, span)
 
     async def _decide(self, source: bytes, origin: Origin, wish: Wish, stored: Files | None = None) -> Verdict:
         started = self._clock.monotonic()
@@ -216,8 +225,12 @@ class Deployer:
 
     def token(self, source: bytes) -> str:
         """Name a file's content together with what is active: a plan holds for just these."""
-        number = self._number
-        return hashlib.sha256(f"{number} {hash_of(source)}".encode()).hexdigest()[:16]
+        return _token(self._number, source)
+
+    def _tokens(self, source: bytes) -> set[str]:
+        """Give the tokens that hold: also that of the plan that was carried out already, since the file is watched."""
+        done = self._latest is not None and self._latest.manifest == source
+        return {_token(self._number, source), *([_token(self._number - 1, source)] if done else [])}
 
     async def stored_manifest(self, number: int) -> tuple[Generation, Manifest]:
         """Read a generation, with its manifest as it was and the digest of each component.
@@ -241,7 +254,7 @@ class Deployer:
         if self._active is not None and candidate.content_hash == self._active.generation.content_hash:
             return Verdict("unchanged", number, message=f"generation {number} is just that already")
         plan = plan_generation(candidate, number + 1, self.linker, examined.impact.retained)
-        self._reach("staged")
+        self._reach_before("active")
         generation = await activate(self._store, candidate, self._clock, number, origin)
         self._take(Active(generation, candidate, plan))
         self._reach("active")
@@ -270,6 +283,7 @@ class Deployer:
 
     def _refused(self, refusal: Refusal) -> Verdict:
         number = self._number
+        self._reach_before(refusal.stage)
         self._metrics.manifest_refusals.labels(refusal.stage).inc()
         _log.error(
             "manifest_refused",
@@ -279,10 +293,12 @@ class Deployer:
         )
         return Verdict("refused", number, refusal.stage, refusal.diagnostics)
 
+    def _reach_before(self, stage: Stage) -> None:
+        for one in () if stage == "seen" else _STAGES[: _STAGES.index(stage)]:
+            self._reach(one)
+
     def _reach(self, stage: Stage) -> None:
-        reached = (stage,) if stage != "staged" else _STAGES[: _STAGES.index(stage) + 1]
-        for one in reached:
-            self._metrics.manifest_stages.labels(one).inc()
+        self._metrics.manifest_stages.labels(stage).inc()
         _log.debug("manifest_stage", stage=stage)
 
     async def _restored(self, generation: Generation) -> Candidate:
@@ -301,9 +317,8 @@ class Deployer:
         return Files(codes, dict(generation.components))
 
 
-def hash_of(source: bytes) -> str:
-    """Identify the content of a file."""
-    return hashlib.sha256(source).hexdigest()
+def _token(number: int, source: bytes) -> str:
+    return hashlib.sha256(f"{number} {hash_of(source)}".encode()).hexdigest()[:16]
 
 
 def pinned(manifest: Manifest, digests: Mapping[str, str]) -> Manifest:
