@@ -48,6 +48,8 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 
 EXIT_STORAGE: Final = 74
+_HOST: Final = "local"
+"""The state directory belongs to one daemon, whatever its machine is called by now."""
 T = TypeVar("T")
 _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
@@ -124,7 +126,7 @@ class _Daemon:
 
     def _new_deployer(self) -> Deployer:
         options = self._beginning.options
-        surrounds = Surrounds(options.manifest, options.surroundings, socket.gethostname(), options.dev)
+        surrounds = Surrounds(options.manifest, options.surroundings, _HOST, options.dev)
         store = self._store
         return Deployer(store, store.reads, self._compiler, self._clock, surrounds, metrics=self._metrics)
 
@@ -155,8 +157,7 @@ class _Daemon:
         settings = beginning.settings if problem is None else deployer.active.candidate.manifest.daemon
         deployer.running = msgspec.structs.replace(settings, state_dir=beginning.settings.state_dir)
         self._grace = settings.stop_grace
-        self._problem = problem
-        self._file.begin(beginning.source, verdict)
+        self._file.begin(beginning.source, verdict, problem)
         return deployer.active
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
@@ -203,8 +204,7 @@ class _Daemon:
 
     async def _serve(self, stack: AsyncExitStack, executors: Executors, active: Active) -> tuple[str, ...]:
         store, deployer = self._store, self._deployer
-        self._engine = engine = LocalEngine(executors, self._beginning.state_dir)
-        self._show_degraded()
+        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, lambda: self._file.degraded)
         self._catalog = catalog_of(active.candidate, active.plan)
         watcher = Watcher()
         store.subscribe(watcher.publish)
@@ -227,14 +227,6 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
-        self._problem = None
-        self._show_degraded()
-
-    def _show_degraded(self) -> None:
-        assert self._engine is not None
-        number = self._deployer.active.generation.number
-        problem = f"the manifest was refused at the start, generation {number} runs: {self._problem}"
-        self._engine.degraded = None if self._problem is None else problem
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""

@@ -131,17 +131,21 @@ def test_a_rollback_survives_a_restart(daemon: Daemon) -> None:
     assert daemon.terminate() == 0
 
 
-@pytest.mark.parametrize("broken", ["[[activity", ""], ids=["no TOML", "empty"])
-def test_a_start_falls_back_on_the_last_good_generation(daemon: Daemon, broken: str) -> None:
+@pytest.mark.parametrize("broken", ["[[activity", "", "[daemon]", None], ids=["no TOML", "empty", "cut off", "missing"])
+def test_a_start_falls_back_on_the_last_good_generation(daemon: Daemon, broken: str | None) -> None:
+    good = daemon.manifest.read_text()
     assert daemon.terminate() == 0
     daemon.expected_errors |= {"fallen_back", "manifest_refused"}
-    head = daemon.manifest.read_text().split("\n\n")[0]
-    daemon.manifest.write_text(f"{head}\n{broken}")
+    daemon.manifest.unlink()
+    if broken is not None:
+        daemon.manifest.write_text(broken)
     daemon.start("--state-dir", str(daemon.state_dir))
-    status = daemon.api.get("/v1/status")
-    if broken:
-        assert "generation 1 runs" in status["degraded"]
+    assert "generation 1 runs" in daemon.api.get("/v1/status")["degraded"]
     assert daemon.api.call(execution_id(1), FIBO, 10) == {"ok": 55}
+    daemon.manifest.write_text(good)
+    assert daemon.ctl("manifest", "reload").code == 0
+    status = daemon.api.get("/v1/status")
+    assert (status.get("degraded"), status.get("manifest_refused"), status.get("drift")) == (None, None, None)
     assert daemon.terminate() == 0
 
 
