@@ -50,14 +50,17 @@ def run(
     """
     if context.invoked_subcommand is not None:
         return
+    from obelisk_daemon.clock import SystemClock
     from obelisk_daemon.daemon_log import configure
     from obelisk_daemon.supervisor import Options, run_daemon, settings_of
+    from obelisk_daemon.systemd import handover
 
     options = Options(manifest, _surroundings(state_dir, listen), dev)
     try:
-        source = _read(manifest)
-        configure(settings_of(options, source).log)
-        code = asyncio.run(run_daemon(options, source))
+        with handover(os.environ, SystemClock(), os.getpid()) as passed:
+            source = _read(manifest)
+            configure(settings_of(options, source).log)
+            code = asyncio.run(run_daemon(options, source, passed))
     except (ManifestError, OperatorError) as error:
         raise _refused(error) from None
     raise typer.Exit(code)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -38,12 +39,15 @@ from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 
 EXIT_STORAGE: Final = 74
+_STOP_REST: Final = timedelta(seconds=30)
+"""What a stop may take beside the grace: requests, the last commits, the database."""
 T = TypeVar("T")
 _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
@@ -57,19 +61,20 @@ class Options(msgspec.Struct, frozen=True):
     dev: bool = False
 
 
-async def run_daemon(options: Options, source: bytes) -> int:
+async def run_daemon(options: Options, source: bytes, systemd: Handover) -> int:
     """Run until SIGTERM or SIGINT; answer the exit code.
 
     Raises:
         ManifestError: the manifest can't be used.
         OperatorError: the state directory, the database or an address can't be used.
     """
-    daemon = _Daemon()
+    daemon = _Daemon(systemd)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop, signal.Signals(number).name)
     async with AsyncExitStack() as stack:
-        await daemon.start(stack, options, source)
+        async with more_time(systemd.notifier, "starting: checking the manifest, compiling what is new"):
+            await daemon.start(stack, options, source)
         await daemon.stopped.wait()
         await daemon.drain()
     _log.info("stopped", exit_code=daemon.exit_code)
@@ -109,7 +114,8 @@ async def replay_saved(saved: SavedLog, code: bytes, cache_dir: Path) -> ReplayR
 class _Daemon:
     """One daemon from start to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, systemd: Handover) -> None:
+        self._systemd = systemd
         self.stopped = asyncio.Event()
         self.exit_code = 0
         self._grace = timedelta()
@@ -121,6 +127,8 @@ class _Daemon:
         """Begin to stop; the first call counts."""
         if not self.stopped.is_set():
             _log.info("stopping", reason=reason)
+            self._systemd.notifier.stopping(f"stopping: {reason}")
+            self._systemd.notifier.extend_timeout(self._grace + _STOP_REST)
             self.stopped.set()
 
     async def start(self, stack: AsyncExitStack, options: Options, source: bytes) -> None:
@@ -149,6 +157,7 @@ class _Daemon:
         timers = await self._recover(store, services, candidate, lifted)
         addresses = await self._serve(stack, store, services, candidate, state_dir)
         await self._start_work(stack, store, services, candidate, timers)
+        self._systemd.notifier.ready(generation_status(generation.number))
         _log.info("ready", generation=generation.number, listen=list(addresses))
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
@@ -182,7 +191,8 @@ class _Daemon:
         store.subscribe(watcher.publish)
         replayer = LocalReplayer(store.reads, services.plan, self._compiler)
         api = ApiServices(store.reads, engine, lambda: catalog, watcher, services.ids, replayer)
-        server = ApiServer(api, [_listener(listen) for listen in candidate.manifest.daemon.listen])
+        listeners = [_listener(listen) for listen in candidate.manifest.daemon.listen]
+        server = ApiServer(api, listeners, passed=self._systemd.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         return server.addresses
@@ -196,6 +206,10 @@ class _Daemon:
         heartbeats = _heartbeats(store, services.executor_id, services.clock, candidate.manifest.executor.lease)
         await stack.enter_async_context(self._task(timers.run(), "timers"))
         await stack.enter_async_context(self._task(heartbeats, "lease"))
+        if self._systemd.watchdog is not None:
+            beat = partial(_heartbeat, store, services)
+            signs = keep_watchdog(self._systemd.notifier, self._systemd.watchdog, beat)
+            await stack.enter_async_context(self._task(signs, "watchdog"))
         self._running = await stack.enter_async_context(self._task(self._executor.run(), "executor"))
         await self._executor.canceller.resume()
         self._engine.not_ready = None
@@ -266,6 +280,10 @@ def _services(store: SqliteStore, clock: Clock, ids: IdSource, plan: ExecutorPla
 
 def _forward(execution_id: ExecutionId, level: Level, line: str) -> None:
     _guest_log.info("guest_output", execution_id=execution_id, level=level, line=line)
+
+
+async def _heartbeat(store: SqliteStore, services: Services) -> None:
+    await store.heartbeat(services.executor_id, services.clock.now())
 
 
 async def _heartbeats(store: SqliteStore, executor_id: ExecutorId, clock: Clock, lease: timedelta) -> None:
