@@ -45,7 +45,7 @@ DAEMON: Final = TableOf(
         Key(
             "listen",
             forms.LISTEN,
-            "Unix sockets and loopback addresses of the API; if left out, api.sock in the state directory.",
+            "Unix sockets and loopback addresses of the API; if left out, api.sock in $RUNTIME_DIRECTORY or state_dir.",
             example=["unix:.obelisk/api.sock"],
         ),
         Key(

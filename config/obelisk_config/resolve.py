@@ -101,7 +101,9 @@ def _daemon(authored: Parsed, place: Place, file: Path, surroundings: Surroundin
     elif "listen" in authored:
         listen, where = _from(beside, authored["listen"]), place.child("listen")
     else:
-        listen, where = (UnixListen(str(state_dir / "api.sock")),), place.child("state_dir")
+        runtime_dir = surroundings.variables.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        own = state_dir if surroundings.state_dir is not None else beside / (runtime_dir or state_dir)
+        listen, where = (UnixListen(str(own / "api.sock")),), place.child("state_dir")
     for number, one in enumerate(listen):
         size = len(os.fsencode(one.path)) if isinstance(one, UnixListen) else 0
         if isinstance(one, UnixListen) and size > SOCKET_PATH_BYTES:

@@ -53,14 +53,17 @@ def run(
     """
     if context.invoked_subcommand is not None:
         return
+    from obelisk_daemon.clock import SystemClock
     from obelisk_daemon.daemon_log import configure
     from obelisk_daemon.offline import Options, begin
     from obelisk_daemon.supervisor import run_daemon
+    from obelisk_daemon.systemd import handover
 
     beginning = begin(Options(manifest, _surroundings(state_dir, listen), dev))
     configure(beginning.settings.log)
     try:
-        code = asyncio.run(run_daemon(beginning))
+        with handover(os.environ, SystemClock(), os.getpid()) as systemd:
+            code = asyncio.run(run_daemon(beginning, systemd))
     except (ManifestError, OperatorError) as error:
         raise _refused(error) from None
     raise typer.Exit(code)

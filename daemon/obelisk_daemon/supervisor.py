@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,8 +26,8 @@ from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.activation import Origin, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Refusal
 from obelisk_daemon.deployment.control import ManifestControl
-from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Wish
-from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Verdict, Wish
+from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
 from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
@@ -42,6 +43,7 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.wasi.client import HttpClient
@@ -50,25 +52,28 @@ from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 EXIT_STORAGE: Final = 74
 _HOST: Final = "local"
 """The state directory belongs to one daemon, whatever its machine is called by now."""
+_STOP_REST: Final = timedelta(seconds=30)
+"""What a stop may take beside the grace: requests, the last commits, the database."""
 T = TypeVar("T")
 _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
 
 
-async def run_daemon(beginning: Beginning) -> int:
+async def run_daemon(beginning: Beginning, systemd: Handover) -> int:
     """Run until SIGTERM or SIGINT; answer the exit code.
 
     Raises:
         ManifestError: the manifest can't be used, and the database has no generation to fall back on.
         OperatorError: the state directory, the database or an address can't be used.
     """
-    daemon = _Daemon(beginning)
+    daemon = _Daemon(beginning, systemd)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     async with AsyncExitStack() as stack:
-        await daemon.start(stack)
+        async with more_time(systemd.notifier, "starting: checking the manifest, compiling what is new"):
+            await daemon.start(stack)
         await daemon.stopped.wait()
         await daemon.drain()
     _log.info("stopped", exit_code=daemon.exit_code)
@@ -78,8 +83,9 @@ async def run_daemon(beginning: Beginning) -> int:
 class _Daemon:
     """One daemon from start to stop."""
 
-    def __init__(self, beginning: Beginning) -> None:
+    def __init__(self, beginning: Beginning, systemd: Handover) -> None:
         self._beginning = beginning
+        self._systemd = systemd
         self._clock: Clock = SystemClock()
         self._ids = IdSource(lambda: self._clock.now() // 1_000, secrets.randbits)
         self._metrics = Metrics()
@@ -95,6 +101,8 @@ class _Daemon:
         """Begin to stop; the first call counts."""
         if not self.stopped.is_set():
             _log.info("stopping", reason=reason)
+            self._systemd.notifier.stopping(f"stopping: {reason}")
+            self._systemd.notifier.extend_timeout(self._grace + _STOP_REST)
             self.stopped.set()
 
     def reload(self) -> None:
@@ -122,6 +130,8 @@ class _Daemon:
         addresses = await self._serve(stack, executors, active)
         self._deployer.on_active = self._adopt
         await self._start_work(stack, executors, timers)
+        self._tell_generation()
+        self._deployer.checking, self._deployer.on_verdict = self._checking, self._tell_generation
         _log.info("ready", generation=active.generation.number, listen=list(addresses))
 
     def _new_deployer(self) -> Deployer:
@@ -215,7 +225,8 @@ class _Daemon:
             store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics
         )
         assert deployer.running is not None
-        server = ApiServer(api, [_listener(listen) for listen in deployer.running.listen])
+        listeners = [_listener(listen) for listen in deployer.running.listen]
+        server = ApiServer(api, listeners, passed=self._systemd.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         return server.addresses
@@ -234,6 +245,10 @@ class _Daemon:
         await stack.enter_async_context(self._task(timers.run(), "timers"))
         lease = self._deployer.active.candidate.manifest.executors[0].lease
         await stack.enter_async_context(self._task(_heartbeats(self._store, executors.members, lease), "lease"))
+        if self._systemd.watchdog is not None:
+            beat = partial(_heartbeat, self._store, executors.members[0])
+            signs = keep_watchdog(self._systemd.notifier, self._systemd.watchdog, beat)
+            await stack.enter_async_context(self._task(signs, "watchdog"))
         self._running = await stack.enter_async_context(self._task(executors.run(), "executors"))
         await executors.canceller.resume()
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
@@ -251,6 +266,18 @@ class _Daemon:
                 _log.error("reload_failed", code=error.code, detail=str(error))
             else:
                 _log.info("reloaded", outcome=verdict.outcome, generation=verdict.generation)
+
+    @asynccontextmanager
+    async def _checking(self) -> AsyncIterator[None]:
+        """Tell systemd of a check, which may take minutes where there is something to compile."""
+        self._systemd.notifier.reloading("checking a change of the manifest")
+        async with more_time(self._systemd.notifier, "checking a change of the manifest"):
+            yield
+
+    def _tell_generation(self, verdict: Verdict | None = None) -> None:
+        refused = "" if verdict is None or verdict.outcome != "refused" else summary_of(verdict)
+        number = self._deployer.active.generation.number
+        self._systemd.notifier.ready(generation_status(number, refused))
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""
@@ -293,9 +320,13 @@ async def _heartbeats(store: SqliteStore, members: Sequence[Executor], lease: ti
         await asyncio.sleep(lease.total_seconds() / 3)
         try:
             for member in members:
-                await store.heartbeat(member.services.executor_id, member.services.clock.now())
+                await _heartbeat(store, member)
         except StorageUnavailableError as error:
             _log.error("heartbeat_failed", code=error.code, detail=str(error))
+
+
+async def _heartbeat(store: SqliteStore, member: Executor) -> None:
+    await store.heartbeat(member.services.executor_id, member.services.clock.now())
 
 
 def _listener(listen: Listen) -> Listener:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,14 +30,29 @@ class Run(NamedTuple):
 
 
 class Process:
-    """A running daemon. A thread reads its log; `ready` and the end of the log are events to wait for."""
+    """A running daemon. A thread reads its log; `ready` and the end of the log are events to wait for.
 
-    def __init__(self, command: list[str], directory: Path) -> None:
+    `inherited` are the file descriptors that it has beside the standard ones.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        environ: Mapping[str, str] | None = None,
+        inherited: Sequence[int] = (),
+    ) -> None:
         self.lines: list[str] = []
         self._heard = threading.Condition()
         self._ended = False
         self._popen = subprocess.Popen(
-            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV
+            command,
+            cwd=directory,
+            env=ENV if environ is None else environ,
+            pass_fds=inherited,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.pid = self._popen.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -109,6 +124,10 @@ class Daemon:
         # Compiling the big guests takes many seconds, so their artifacts outlive the test.
         (self.state_dir / "cache").symlink_to(artifacts)
         self.processes: list[Process] = []
+        self.environ = dict(ENV)
+        self.inherited: tuple[int, ...] = ()
+        self.launcher: list[str] = []
+        """A command that runs the one that follows it."""
         self.expected_errors: set[str] = set()
         """Events that the log may have at the level `error`."""
 
@@ -119,7 +138,7 @@ class Daemon:
 
     def command(self, *arguments: str) -> list[str]:
         """Give the command line that starts it."""
-        return [OBELISKD, "--manifest", str(self.manifest), *arguments]
+        return [*self.launcher, OBELISKD, "--manifest", str(self.manifest), *arguments]
 
     def start(self, *arguments: str) -> Process:
         """Start a daemon, and wait until it is ready."""
@@ -132,7 +151,7 @@ class Daemon:
         if self.processes:
             assert not self.process.is_alive
             self.api.close()
-        self.processes.append(Process(self.command(*arguments), self.directory))
+        self.processes.append(Process(self.command(*arguments), self.directory, self.environ, self.inherited))
         self.api = self.new_api()
         return self.process
 
@@ -346,8 +365,10 @@ def execution_id(number: int) -> str:
 SCRIPTS: Final = Path(sysconfig.get_path("scripts"))
 OBELISKD: Final = str(SCRIPTS / "obeliskd")
 OBELISK_CTL: Final = str(SCRIPTS / "obelisk-ctl")
-# Compiled modules are kept, since a test that starts a daemon twenty times would compile them as often.
-ENV: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+# Compiled modules are kept, since a test that starts a daemon twenty times would compile them as often. Whatever
+# service runs the tests, its socket and its directories are none of the daemon's.
+LEFT_OUT: Final = ("PYTHONDONTWRITEBYTECODE", "NOTIFY_SOCKET", "RUNTIME_DIRECTORY")
+ENV: Final = {name: value for name, value in os.environ.items() if name not in LEFT_OUT} | {
     "COLUMNS": "200",
     "PYTHONWARNINGS": "error",
 }

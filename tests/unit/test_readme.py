@@ -14,7 +14,7 @@ from obelisk_daemon.ctl.main import make_app
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PATHS = sorted(set(re.findall(r"`((?:daemon|config|tests|components)/[^`\s*]+)`", README)))
+PATHS = sorted(set(re.findall(r"`((?:daemon|config|tests|components|systemd)/[^`\s*]+)`", README)))
 TYPED = [
     line for language, text in BLOCKS if language == "console" for line in text.splitlines() if "obelisk-ctl" in line
 ]

@@ -1,8 +1,9 @@
-"""Where the API listens: `unix:/path` and `HOST:PORT` on the loopback."""
+"""Where the API listens: `unix:/path` and `HOST:PORT` on the loopback, also on sockets that systemd holds."""
 
 import errno
 import socket
 import stat
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -59,6 +60,72 @@ def bind(listener: Listener) -> socket.socket:
     except OSError as error:
         code = "listen_in_use" if error.errno == errno.EADDRINUSE else "listen_failed"
         raise OperatorError(code, f"can't listen on {describe(listener)}: {error.strerror}") from error
+
+
+class Bound:
+    """A socket of the API and where it listens. `passed` is one that systemd holds: its file is none of ours."""
+
+    def __init__(self, listener: Listener, passed: socket.socket | None = None) -> None:
+        self.socket = bind(listener) if passed is None else passed
+        self.address = bound_address(listener, self.socket)
+        self._listener = listener
+        made = passed is None and isinstance(listener, UnixListener)
+        self._inode = Path(self.socket.getsockname()).lstat().st_ino if made else None
+
+    def close(self) -> None:
+        """Close the socket, and remove the file that `bind` made for it."""
+        self.socket.close()
+        if self._inode is not None:
+            remove_socket(self._listener, self._inode)
+
+
+def bind_all(listeners: Sequence[Listener], passed: Sequence[socket.socket]) -> list[Bound]:
+    """Have a socket for each listener: the passed one with its address, or else a new one. The caller closes them.
+
+    Passed sockets that no listener names are served too: who wrote the socket unit wants it.
+
+    Raises:
+        OperatorError: an address can't be had, or others could reach a passed socket; no new one is left.
+    """
+    held = [(listener_of(one), one) for one in passed]
+    bound: list[Bound] = []
+    try:
+        for listener in listeners:
+            same = next((pair for pair in held if _is_same(pair[0], listener)), None)
+            if same is not None:
+                held.remove(same)
+            bound.append(Bound(listener, same and same[1]))
+        bound += [Bound(listener, one) for listener, one in held]
+    except BaseException:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def listener_of(passed: socket.socket) -> Listener:
+    """Say where a socket that systemd passed listens.
+
+    Raises:
+        OperatorError: `listen_not_loopback`, or `invalid_listen` for a kind of socket that is no listener's.
+    """
+    name = passed.getsockname()
+    if passed.family == socket.AF_UNIX and isinstance(name, str) and name:
+        return UnixListener(Path(name))
+    if passed.family in (socket.AF_INET, socket.AF_INET6):
+        listener = TcpListener(*name[:2])
+        if not ip_address(listener.host).is_loopback:
+            message = f"systemd passed a socket on {describe(listener)}, which others can reach"
+            raise OperatorError("listen_not_loopback", f"{message}; only loopback addresses are allowed")
+        return listener
+    # One of the abstract namespace has no file whose mode would say who may use the API.
+    raise OperatorError("invalid_listen", f"systemd passed a socket that is neither a path nor an IP address: {name!r}")
+
+
+def _is_same(one: Listener, other: Listener) -> bool:
+    if isinstance(one, UnixListener) and isinstance(other, UnixListener):
+        return one.path.resolve() == other.path.resolve()  # /var/run is a link
+    return one == other
 
 
 def describe(listener: Listener) -> str:

@@ -11,7 +11,7 @@ import uvicorn
 
 from obelisk_daemon.api.access import AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
-from obelisk_daemon.api.listeners import Listener, UnixListener, bind, bound_address, remove_socket
+from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.services import Services
 
 _LOG: Final = logging.getLogger(__name__)
@@ -66,28 +66,22 @@ class _Server(uvicorn.Server):
                 continue
 
 
-class _Bound:
-    """A listener with its socket."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.socket = bind(listener)
-        self.address = bound_address(listener, self.socket)
-        self._inode = listener.path.lstat().st_ino if isinstance(listener, UnixListener) else 0
-
-    def close(self) -> None:
-        self.socket.close()
-        remove_socket(self.listener, self._inode)
-
-
 class ApiServer:
-    """Serves the API on all listeners from `start` to `stop`."""
+    """Serves the API on all listeners from `start` to `stop`, and on the sockets that systemd passed."""
 
-    def __init__(self, services: Services, listeners: Sequence[Listener], *, max_body: int = DEFAULT_MAX_BODY) -> None:
+    def __init__(
+        self,
+        services: Services,
+        listeners: Sequence[Listener],
+        *,
+        passed: Sequence[socket.socket] = (),
+        max_body: int = DEFAULT_MAX_BODY,
+    ) -> None:
         self._services = services
         self._listeners = tuple(listeners)
+        self._passed = tuple(passed)
         self._max_body = max_body
-        self._bound: list[_Bound] = []
+        self._bound: list[Bound] = []
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -100,15 +94,10 @@ class ApiServer:
         """Bind every listener, then answer requests; on return the API can be reached.
 
         Raises:
-            OperatorError: an address can't be had; nothing is left bound.
+            OperatorError: an address can't be had, or a passed socket can't be served; nothing is left bound.
         """
         self._server = _Server(self._config())
-        try:
-            for listener in self._listeners:
-                self._bound.append(_Bound(listener))
-        except BaseException:
-            self._release()
-            raise
+        self._bound = bind_all(self._listeners, self._passed)
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())

@@ -7,6 +7,7 @@ through here, one after the other.
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -82,8 +83,8 @@ class Examined(msgspec.Struct, frozen=True):
 class Deployer:
     """Owns what is active.
 
-    `on_active` is called after each activation, on the loop, before anything else happens; `on_check` and `on_verdict`
-    at the beginning and the end of each proposal that is checked.
+    `on_active` is called after each activation, on the loop, before anything else happens. Each proposal is checked within
+    `checking`, and `on_verdict` is called at its end.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Deployer:
         self._surrounds = surrounds
         self._metrics = metrics
         self.on_active: Callable[[Active], None] = lambda _: None
-        self.on_check: Callable[[], None] = lambda: None
+        self.checking: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self.on_verdict: Callable[[Verdict], None] = lambda _: None
         self.linker = Linker()
         self.running: DaemonSettings | None = None
@@ -177,9 +178,9 @@ class Deployer:
         started = self._clock.monotonic()
         verdict = Verdict("refused", self._number, message="the check was interrupted")
         self._reach("seen")
-        self.on_check()
         try:
-            verdict = await self._carry_out(await self._prepare(source, wish, stored), origin)
+            async with self.checking():
+                verdict = await self._carry_out(await self._prepare(source, wish, stored), origin)
         except Refusal as refusal:
             verdict = self._refused(refusal)
         finally:

@@ -121,9 +121,7 @@ class ManifestFile:
 
     def _note(self, content: bytes, verdict: Verdict) -> None:
         if verdict.outcome == "refused":
-            first = next((one for one in verdict.diagnostics if one.severity == "error"), None)
-            place = "" if first is None else f"{_short(first.span)} {first.message}"
-            self._refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), place)
+            self._refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), summary_of(verdict))
             self.settling.refused(content)
         else:
             self._has_fallen_back = False
@@ -151,6 +149,12 @@ class ManifestFile:
         except OSError as error:
             return f"the file can't be read: {error.strerror}"
         return None if known[1] == digest else f"active is {digest}, the file is {known[1]}"
+
+
+def summary_of(verdict: Verdict) -> str:
+    """Say in a line why a proposal was refused: the place and the first error."""
+    first = next((one for one in verdict.diagnostics if one.severity == "error"), None)
+    return verdict.message if first is None else f"{_short(first.span)} {first.message}"
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import httpx
@@ -57,6 +58,25 @@ async def test_a_second_server_does_not_take_the_socket_of_the_first(world: Fake
         with pytest.raises(OperatorError, match="another daemon"):
             await ApiServer(FakeWorld().services(), [UnixListener(path)]).start()
         assert (await client.get("/v1/healthz")).status_code == 200
+
+
+async def test_a_request_that_came_before_the_start_is_answered_on_the_passed_socket(
+    world: FakeWorld, path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held, held.dup() as passed:
+        held.bind(str(path))
+        held.listen()
+        async with talking(path) as client:
+            asked = asyncio.create_task(client.get("/v1/healthz"))
+            server = ApiServer(world.services(), [UnixListener(path)], passed=[passed])
+            await server.start()
+            assert (await asked).status_code == 200
+            await server.stop()
+        # systemd still holds it, so whoever comes now is served by the next daemon
+        assert passed.fileno() == -1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client_after:
+            client_after.connect(str(path))
+    assert path.is_socket()
 
 
 async def test_stopping_a_server_that_never_started_does_nothing(world: FakeWorld) -> None:

@@ -1,12 +1,16 @@
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from obelisk_daemon.api.listeners import (
+    Listener,
     TcpListener,
     UnixListener,
     bind,
+    bind_all,
     bound_address,
     describe,
     parse_listener,
@@ -114,3 +118,90 @@ def test_only_the_own_socket_file_is_removed(tmp_path: Path) -> None:
     assert listener.path.exists()
     remove_socket(listener, inode)
     assert not listener.path.exists()
+
+
+Pass = Callable[[str | tuple[str, int]], socket.socket]
+
+
+@pytest.fixture
+def passed() -> Iterator[Pass]:
+    """Make listening sockets as systemd does: with its own mode on the file."""
+    with ExitStack() as stack:
+
+        def listen(address: str | tuple[str, int]) -> socket.socket:
+            family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+            made = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            made.bind(address)
+            made.listen()
+            if isinstance(address, str) and address.startswith("/"):
+                Path(address).chmod(0o600)
+            return made
+
+        yield listen
+
+
+def test_a_passed_socket_is_taken_for_the_listener_with_its_path_and_stays_as_it_is(
+    passed: Pass, tmp_path: Path
+) -> None:
+    path = tmp_path / "api.sock"
+    socket_of_systemd = passed(str(path))
+    (bound,) = bind_all([UnixListener(path)], [socket_of_systemd])
+    assert bound.socket is socket_of_systemd
+    assert bound.address == f"unix:{path}"
+    bound.close()
+    assert path.is_socket()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_path_of_a_passed_socket_may_be_written_through_a_link(passed: Pass, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var").symlink_to("run")
+    (bound,) = bind_all([UnixListener(tmp_path / "var/api.sock")], [passed(str(tmp_path / "run/api.sock"))])
+    assert bound.address == f"unix:{tmp_path}/var/api.sock"
+
+
+def test_a_passed_port_is_taken_for_the_listener_with_its_address(passed: Pass) -> None:
+    socket_of_systemd = passed(("127.0.0.1", 0))
+    listener = TcpListener(*socket_of_systemd.getsockname())
+    (bound,) = bind_all([listener], [socket_of_systemd])
+    assert bound.socket is socket_of_systemd
+    assert bound.address == describe(listener)
+
+
+def test_listeners_that_nothing_was_passed_for_are_bound_and_passed_sockets_without_listener_are_served(
+    passed: Pass, tmp_path: Path
+) -> None:
+    ours, systemds = tmp_path / "ours", tmp_path / "systemds"
+    listeners: list[Listener] = [UnixListener(ours), TcpListener("127.0.0.1", 0)]
+    port = passed(("127.0.0.1", 0))
+    bound = bind_all(listeners, [passed(str(systemds)), port])
+    addresses = [one.address for one in bound]
+    assert addresses[0] == f"unix:{ours}"
+    assert addresses[2:] == [f"unix:{systemds}", f"127.0.0.1:{port.getsockname()[1]}"]
+    assert addresses[1] != addresses[3]
+    for one in bound:
+        one.close()
+    assert (ours.exists(), systemds.exists()) == (False, True)
+
+
+def test_a_passed_socket_that_others_can_reach_is_refused(passed: Pass) -> None:
+    with pytest.raises(OperatorError, match=r"systemd passed a socket on 0\.0\.0\.0:\d+") as caught:
+        bind_all([], [passed(("0.0.0.0", 0))])
+    assert caught.value.code == "listen_not_loopback"
+
+
+def test_a_passed_socket_without_a_file_is_refused_since_no_mode_says_who_may_use_it(
+    passed: Pass, tmp_path: Path
+) -> None:
+    with pytest.raises(OperatorError, match="neither a path nor an IP address") as caught:
+        bind_all([UnixListener(tmp_path / "api.sock")], [passed("\0obelisk-test")])
+    assert caught.value.code == "invalid_listen"
+    assert not (tmp_path / "api.sock").exists()
+
+
+def test_of_several_listeners_none_stays_bound_when_one_can_not_be_had(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(OperatorError):
+        bind_all([UnixListener(tmp_path / "api.sock"), UnixListener(taken)], [])
+    assert not (tmp_path / "api.sock").exists()

@@ -120,6 +120,15 @@ def test_a_manifest_named_relatively_has_absolute_paths(monkeypatch: pytest.Monk
     assert here.components[0].path == f"{tmp_path}/../one.wasm"
 
 
+def test_the_socket_is_in_the_runtime_directory_of_systemd_unless_the_command_line_has_a_state_directory() -> None:
+    systemd = Surroundings({"STATE_DIRECTORY": "/var/lib/obelisk", "RUNTIME_DIRECTORY": "/run/obelisk:/run/other"})
+    both = Surroundings(systemd.variables, state_dir="/cli")
+    for authored in ("", "[daemon]\nstate_dir = 'state'"):
+        assert manifest(authored, systemd).daemon.listen == (UnixListen("/run/obelisk/api.sock"),)
+        assert manifest(authored, both).daemon.listen == (UnixListen("/cli/api.sock"),)
+    assert manifest("[daemon]\nlisten = ['unix:a']", systemd).daemon.listen == (UnixListen("/etc/obelisk/a"),)
+
+
 @pytest.mark.parametrize(
     ("text", "listen"),
     [
