@@ -252,6 +252,7 @@ class _Daemon:
         self._running = await stack.enter_async_context(self._task(executors.run(), "executors"))
         await executors.canceller.resume()
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+        await watch.look()  # what changes from here on is noticed
         await stack.enter_async_context(self._task(watch.run(), "manifest"))
         await stack.enter_async_context(self._task(self._reload_on_request(), "reload"))
         self._engine.not_ready = None

@@ -166,3 +166,19 @@ def test_a_component_with_unfinished_executions_goes_only_by_leave(daemon: Daemo
     assert daemon.ctl("manifest", "reload").code == 0
     assert daemon.api.result(execution_id(1)) == {"ok": 55}
     assert daemon.terminate() == 0
+
+
+def test_with_dev_a_component_is_taken_up_when_it_is_built_anew(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon()
+    daemon.write(entry(daemon, "fibo-activity", guests.path("fibo-activity").read_bytes(), digest=None))
+    daemon.start("--dev")
+    rebuilt = variant("fibo-activity", "v2")
+    file_of(daemon, "fibo-activity").write_bytes(rebuilt)
+    daemon.process.until_logged("component_files_changed")
+    daemon.process.until_logged("manifest_changed")
+    assert daemon.ctl("manifest", "reload").code == 0
+    assert generation(daemon) == 2
+    daemon.api.call(execution_id(1), FIBO, 10)
+    (locked,) = [event for event in daemon.api.events(execution_id(1)) if event["type"] == "locked"]
+    assert locked["digest"] == digest_of(rebuilt)
+    assert daemon.terminate() == 0

@@ -21,7 +21,7 @@ def entry(daemon: Daemon, name: str, code: bytes, **settings: object) -> str:
     """Put a component's code beside the manifest, in a file of its own, and give its table."""
     file = daemon.directory / f"{name}-{digest_of(code)[7:15]}.wasm"
     file.write_bytes(code)
-    return guests.manifest_entry(name, path=file.name, digest=digest_of(code), **settings)
+    return guests.manifest_entry(name, **({"path": file.name, "digest": digest_of(code)} | settings))
 
 
 def file_of(daemon: Daemon, name: str) -> Path:

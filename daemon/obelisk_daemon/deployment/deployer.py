@@ -83,8 +83,8 @@ class Examined(msgspec.Struct, frozen=True):
 class Deployer:
     """Owns what is active.
 
-    `on_active` is called after each activation, on the loop, before anything else happens. Each proposal is checked within
-    `checking`, and `on_verdict` is called at its end.
+    `on_active` is called after each activation, on the loop, before anything else happens. Each proposal is checked
+    within `checking`, and `on_verdict` is called at its end.
     """
 
     def __init__(

@@ -90,7 +90,10 @@ class ManifestFile:
         self._refusal = LastRefusal("seen", f"{self.file}: error[{code}]: {message}", f"{self.file.name}: {message}")
 
     def components_changed(self, changed: frozenset[str]) -> None:
-        """Do nothing: `drift` looks when it is asked."""
+        """Propose the same file again where it takes components as they are; else `drift` tells of them when asked."""
+        specs = self._deployer.active.candidate.manifest.components
+        if any(spec.digest is None and spec.path in changed for spec in specs):
+            self.settling.forget()
 
     async def read(self) -> bytes:
         """Read the file.

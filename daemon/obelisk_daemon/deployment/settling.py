@@ -145,6 +145,10 @@ class Settling:
         """Forget what was refused, and wait anew: a file beside the manifest has changed, so it may pass now."""
         self._note(refused=None)
 
+    def forget(self) -> None:
+        """Forget also what was proposed: a component without a digest is another one now, so it is a new proposal."""
+        self._note(proposed=None, refused=None)
+
     def _note(self, **changed: bytes | str | None) -> None:
         self._known = msgspec.structs.replace(self._known, **changed)
         self._pending = None
@@ -165,7 +169,7 @@ class Settling:
     def _doubt(self, seen: Seen) -> _Doubt | None:
         if isinstance(seen, Absent):
             return _Doubt(seen.message, Refuse(seen.code, seen.message))
-        if (short := _cut_off(seen, self._known.active)) is not None:
+        if (short := _shortened(seen, self._known.active)) is not None:
             return short
         names = self._names_in(seen)
         lacking = (self._names_in(self._known.active) or frozenset()) - names if names is not None else frozenset()
@@ -173,12 +177,12 @@ class Settling:
 
 
 def cut_off(content: bytes, active: bytes) -> Refuse | None:
-    """Refuse content that looks like the active manifest, but for what is missing at its end."""
-    doubt = _cut_off(content, active)
+    """Refuse content that is what is active but for its end; None where it isn't."""
+    doubt = _shortened(content, active)
     return None if doubt is None else doubt.refusal
 
 
-def _cut_off(content: bytes, active: bytes) -> _Doubt | None:
+def _shortened(content: bytes, active: bytes) -> _Doubt | None:
     if not content.strip():
         return _EMPTY
     return _CUT_OFF if content != active and active.startswith(content) else None

@@ -79,7 +79,7 @@ class ManifestWatch:
     """Proposes what becomes of one manifest file. `poll` is the longest time in seconds between two looks."""
 
     def __init__(self, file: Path, proposer: Proposer, settling: Settling, clock: Clock, *, poll: float = POLL) -> None:
-        self._file = file
+        self._file = file = file.absolute()
         self._proposer = proposer
         self._settling = settling
         self._clock = clock
@@ -251,7 +251,7 @@ def read_manifest(file: Path) -> Seen:
 def _stamp(path: str) -> _Stamp | None:
     try:
         status = Path(path).stat()
-    except (OSError, ValueError):
+    except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -278,7 +278,7 @@ def _deciding(path: Path) -> Iterator[Path]:
 def _target(entry: Path) -> Path | None:
     try:
         return entry.readlink()
-    except (OSError, ValueError):
+    except OSError:
         return None
 
 
@@ -287,7 +287,7 @@ def _watched(entry: Path) -> tuple[Path, _Identity]:
     while True:
         try:
             status = entry.parent.stat()
-        except (OSError, ValueError):
+        except OSError:
             entry = entry.parent
             continue
         if stat.S_ISDIR(status.st_mode):

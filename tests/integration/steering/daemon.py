@@ -28,12 +28,14 @@ from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
+from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import Change
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.fakes.clock import ManualClock
+from tests.fakes.manifest import FakeManifest
 from tests.fakes.serving import talking
 
 Document = dict[str, Any]
@@ -155,7 +157,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         store.subscribe(watcher.publish)
         engine, catalog = LocalEngine(executors, directory), catalog_of(candidate, services.plan)
         replayer = LocalReplayer(store.reads, lambda: services.plan, compiler)
-        api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer)
+        api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
         daemon.socket = directory / "api.sock"
         server = ApiServer(api, [UnixListener(daemon.socket)])
         await server.start()
