@@ -15,15 +15,19 @@ from obelisk_config.model import (
     ComponentKind,
     ComponentSpec,
     ComponentStub,
+    CredentialSecret,
     Daemon,
+    EnvSecret,
     Executor,
     Failure,
+    FileSecret,
     FunctionSettings,
     InlineStub,
     Limits,
     Listen,
     Log,
     Manifest,
+    SecretSource,
     StubParameter,
     StubSource,
     StubSpec,
@@ -34,6 +38,7 @@ from obelisk_config.model import (
 from obelisk_config.place import at
 from obelisk_config.resolve import Draft, Surroundings, resolve
 from obelisk_config.rules import FormError, nearest
+from obelisk_config.secrets import secret_variable
 from obelisk_config.syntax import MAX_BYTES, parse
 from obelisk_config.units import format_duration, format_size, parse_duration, parse_size
 
@@ -44,12 +49,15 @@ __all__ = [
     "ComponentKind",
     "ComponentSpec",
     "ComponentStub",
+    "CredentialSecret",
     "Daemon",
     "Diagnostic",
     "Document",
     "Draft",
+    "EnvSecret",
     "Executor",
     "Failure",
+    "FileSecret",
     "FormError",
     "FunctionSettings",
     "InlineStub",
@@ -59,6 +67,7 @@ __all__ = [
     "Log",
     "Manifest",
     "ManifestError",
+    "SecretSource",
     "Severity",
     "Span",
     "StubParameter",
@@ -80,6 +89,7 @@ __all__ = [
     "parse_listen",
     "parse_size",
     "render",
+    "secret_variable",
 ]
 
 

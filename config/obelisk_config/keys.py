@@ -12,6 +12,7 @@ from obelisk_config import forms
 from obelisk_config.model import ComponentKind
 from obelisk_config.place import Place
 from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Size
+from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
 from obelisk_config.tables import MapOf, TableOf, TablesOf
 
@@ -316,6 +317,7 @@ MANIFEST: Final = TableOf(
         Key("defaults", DEFAULTS, "Settings of all components of a kind."),
         *(Key(kind, TablesOf(table), f"Components of the kind {kind}.") for kind, table in COMPONENT.items()),
         Key("stub", TablesOf(STUB), "Functions that are never run: somebody else gives the result."),
+        Key("secrets", SECRETS, "Where the values are that the host puts into requests."),
     ),
-    dict.fromkeys(("cron", "webhook", "secrets", "limits", "retention"), _LATER),
+    dict.fromkeys(("cron", "webhook", "limits", "retention"), _LATER),
 )

@@ -54,3 +54,5 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[settings.level])
+    # at debug it writes the headers of responses, which may have a secret that a server sends back
+    logging.getLogger("httpcore").setLevel(logging.INFO)

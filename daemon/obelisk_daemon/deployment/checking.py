@@ -23,12 +23,14 @@ from obelisk_config import (
 )
 from obelisk_daemon.deployment.candidate import Files, read_components
 from obelisk_daemon.deployment.linking import check_links
+from obelisk_daemon.deployment.secrets import read_secrets
 from obelisk_daemon.deployment.stubs import Stub, read_stubs
 from obelisk_daemon.errors import ComponentError
 from obelisk_daemon.execution.wit_host import host_function
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import EngineKind
+from obelisk_daemon.wasm.wasi.secret import Secret
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class Candidate(msgspec.Struct, frozen=True):
     components: Mapping[str, Component]
     stubs: Mapping[str, Stub]
     warnings: tuple[Diagnostic, ...]
+    secrets: Mapping[str, Secret] = {}
+    """By name, those that an allowed host names; without `need_secrets` only those that are there."""
 
     @property
     def exporting(self) -> Iterator[Component | Stub]:
@@ -56,9 +60,15 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 async def check(
-    source: bytes, file: Path, surroundings: Surroundings, compiler: Compiler, *, dev: bool = False
+    source: bytes,
+    file: Path,
+    surroundings: Surroundings,
+    compiler: Compiler,
+    *,
+    dev: bool = False,
+    need_secrets: bool = True,
 ) -> Candidate:
-    """Check a manifest completely.
+    """Check a manifest completely. Unless `need_secrets`, those that can't be read are warnings.
 
     Raises:
         ManifestError: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
@@ -66,14 +76,17 @@ async def check(
     drafted = draft(source, file, surroundings)
     manifest = drafted.manifest
     files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
+    secrets, unreadable = await asyncio.to_thread(
+        read_secrets, manifest, surroundings.variables, "error" if need_secrets else "warning"
+    )
     loaded, uncompiled = await _compile(manifest, files, compiler)
     components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
     stubs, untyped = read_stubs(manifest, files, loaded)
     unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
-    diagnostics = in_order((*drafted.diagnostics, *unread, *uncompiled, *untyped, *unlinked))
+    diagnostics = in_order((*drafted.diagnostics, *unread, *unreadable, *uncompiled, *untyped, *unlinked))
     if has_errors(diagnostics):
         raise ManifestError(diagnostics)
-    return Candidate(source, manifest, files, components, stubs, diagnostics)
+    return Candidate(source, manifest, files, components, stubs, diagnostics, secrets)
 
 
 async def _compile(

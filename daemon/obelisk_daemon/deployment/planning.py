@@ -20,6 +20,7 @@ from obelisk_daemon.wasm.host import calls, log, workflow
 from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.context import HttpLimits
 from obelisk_daemon.wasm.wasi.egress import AllowedHost, EgressPolicy
+from obelisk_daemon.wasm.wasi.secret import Secret
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _CANCELLABLE: Final = "-cancellable"
@@ -33,7 +34,7 @@ def plan_generation(candidate: Candidate, generation: int) -> ExecutorPlan:
     for spec in manifest.components:
         component = candidate.components[spec.name]
         linked = link(component, types)
-        planned = _component_plan(spec, component, linked)
+        planned = _component_plan(spec, component, linked, candidate.secrets)
         for ffqn, of in component.exports.items():
             functions[str(ffqn)] = _function_plan(ffqn, of, planned, spec.settings_for(str(ffqn)))
     for spec_of_stub in manifest.stubs:
@@ -71,7 +72,9 @@ class _Resolver:
         return calls.extending(extension, base)
 
 
-def _component_plan(spec: ComponentSpec, component: Component, linked: LinkedComponent) -> ComponentPlan:
+def _component_plan(
+    spec: ComponentSpec, component: Component, linked: LinkedComponent, secrets: Mapping[str, Secret]
+) -> ComponentPlan:
     limits = spec.limits
     return ComponentPlan(
         name=spec.name,
@@ -84,6 +87,7 @@ def _component_plan(spec: ComponentSpec, component: Component, linked: LinkedCom
         forward_stdio=spec.forward_stdio,
         egress=_egress(spec),
         http_limits=_http_limits(spec),
+        secrets=tuple(secrets[name] for name in spec.secrets),
         on_block=spec.on_block,
         max_hot=spec.max_hot,
         on_nondeterminism=spec.on_nondeterminism,
@@ -100,6 +104,7 @@ def _egress(spec: ComponentSpec) -> EgressPolicy:
             port=host.port,
             methods=None if host.methods is None else frozenset(host.methods),
             allow_private=host.allow_private,
+            secrets=frozenset(host.secrets),
         )
         for host in spec.allowed_hosts
     ]
