@@ -85,7 +85,8 @@ def new_execution(
 ) -> NewExecution:
     """Make an execution that waits to be locked."""
     entries = (Entry(0, Instant(at), event),)
-    return NewExecution(child or execution_id(number), entries, fold(entries))
+    spare = FailureId(f"Err_{number:026d}")
+    return NewExecution(child or execution_id(number), entries, fold(entries), spare_failure=spare)
 
 
 def failure(number: int = 1, kind: FailureKind = "trap", message: str = "unreachable") -> FailureRecord:

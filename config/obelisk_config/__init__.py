@@ -7,6 +7,7 @@ so that later checks (files, links) can report theirs in the same run.
 from pathlib import Path
 
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span, has_errors, in_order, render
+from obelisk_config.difference import ComponentChange, Difference, SettingChange, compare, restart_only
 from obelisk_config.document import Document, KeyPath
 from obelisk_config.forms import listen as parse_listen
 from obelisk_config.model import (
@@ -27,12 +28,14 @@ from obelisk_config.model import (
     Listen,
     Log,
     Manifest,
+    QueueLimits,
     SecretSource,
     StubParameter,
     StubSource,
     StubSpec,
     TcpListen,
     UnixListen,
+    WhenFull,
     WitStub,
 )
 from obelisk_config.place import at
@@ -46,12 +49,14 @@ __all__ = [
     "MAX_BYTES",
     "AllowedHost",
     "Backoff",
+    "ComponentChange",
     "ComponentKind",
     "ComponentSpec",
     "ComponentStub",
     "CredentialSecret",
     "Daemon",
     "Diagnostic",
+    "Difference",
     "Document",
     "Draft",
     "EnvSecret",
@@ -67,7 +72,9 @@ __all__ = [
     "Log",
     "Manifest",
     "ManifestError",
+    "QueueLimits",
     "SecretSource",
+    "SettingChange",
     "Severity",
     "Span",
     "StubParameter",
@@ -76,8 +83,10 @@ __all__ = [
     "Surroundings",
     "TcpListen",
     "UnixListen",
+    "WhenFull",
     "WitStub",
     "at",
+    "compare",
     "draft",
     "format_duration",
     "format_size",
@@ -89,6 +98,7 @@ __all__ = [
     "parse_listen",
     "parse_size",
     "render",
+    "restart_only",
     "secret_variable",
 ]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from obelisk_config import keys
+from obelisk_config import component_keys, keys
 from obelisk_config.forms import COMPONENT_NAME
 from obelisk_config.model import ComponentKind
 from obelisk_config.rules import Key
@@ -18,23 +18,41 @@ from obelisk_config.stubs import SOURCES, STUB
 from obelisk_config.tables import TableOf, toml
 
 _TOP: Final = """\
+#:schema ./obelisk.schema.json
 # Every key of obelisk.toml with its default. All of them may be left out but name, path and digest of a component,
 # and what the functions of a stub are.
 # Durations are written "250ms", "30s", "5m", "1h", "7d"; sizes "64KiB", "256MiB", "1GiB".
+"""
+_SEVERAL: Final = """\
+# Instead of one table there may be several, each with a name of its own, and all with the same lease:
+# [[executor]]
+# name = "default"
+# max_running = 200
+# [[executor]]
+# name = "gpu"
+# labels = ["gpu"]
+# max_running = 4
 """
 _FUNCTION: Final = "example:package/interface.function"
 
 
 def example() -> str:
     """Write the example manifest."""
-    sections = [_TOP, _section("[daemon]", keys.DAEMON.keys), _section("[executor]", keys.EXECUTOR.keys)]
-    for kind, table in keys.SETTINGS.items():
+    sections = [
+        _TOP,
+        _section("[daemon]", keys.DAEMON.keys),
+        _section("[executor]", keys.EXECUTOR.keys) + _SEVERAL,
+        _section("[limits]", keys.LIMITS.keys),
+    ]
+    for kind, table in component_keys.SETTINGS.items():
         article = "an activity" if kind == "activity" else "a workflow"
         head = f"# What holds for {article} unless its own table says otherwise: each of these keys may be there too."
-        sections.append(f"{head}\n{_section(f'[defaults.{kind}]', table.keys)}")
+        sections.append(f"{head}\n{_section(f'[defaults.{kind}]', table.keys, unset='# ')}")
         sections.append(_section(f"[[{kind}]]", _own_keys(kind)))
         head = "# What holds for one of its functions only, named in full."
-        sections.append(f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", keys.FUNCTION[kind].keys)}')
+        sections.append(
+            f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", component_keys.FUNCTION[kind].keys)}'
+        )
     return "\n".join((*sections, *_stubs(), _secrets()))
 
 
@@ -63,29 +81,30 @@ def _secrets() -> str:
 
 
 def _own_keys(kind: ComponentKind) -> tuple[Key, ...]:
-    inherited = {key.name for key in keys.SETTINGS[kind].keys} | {"functions"}
+    inherited = {key.name for key in component_keys.SETTINGS[kind].keys} | {"functions"}
     examples = {"name": f"my-{kind}", "path": f"components/my_{kind}.wasm"}
     return tuple(
         msgspec.structs.replace(key, example=examples.get(key.name, key.example))
-        for key in keys.COMPONENT[kind].keys
+        for key in component_keys.COMPONENT[kind].keys
         if key.name not in inherited
     )
 
 
-def _section(header: str, of: tuple[Key, ...]) -> str:
-    return "\n".join([header, *_lines(of, "")]) + "\n"
+def _section(header: str, of: tuple[Key, ...], unset: str = "") -> str:
+    """Write a table; before an example of a key without a default stands `unset`."""
+    return "\n".join([header, *_lines(of, "", unset)]) + "\n"
 
 
-def _lines(of: tuple[Key, ...], prefix: str) -> Iterator[str]:
+def _lines(of: tuple[Key, ...], prefix: str, unset: str) -> Iterator[str]:
     for key in of:
         if isinstance(key.rule, TableOf):
-            yield from _lines(key.rule.keys, f"{prefix}{key.name}.")
+            yield from _lines(key.rule.keys, f"{prefix}{key.name}.", unset)
             continue
         yield f"# {key.doc}"
-        value = key.example if key.default is None else key.default
-        yield f"{prefix}{key.name} = {toml(value)}"
-        if key.default is not None and key.example is not None:
-            yield f"# {prefix}{key.name} = {toml(key.example)}"
+        if key.default is not None:
+            yield f"{prefix}{key.name} = {toml(key.default)}"
+        if key.example is not None:
+            yield f"{unset if key.default is None else '# '}{prefix}{key.name} = {toml(key.example)}"
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/=-]{0,61}[A-Za-z0-9])?", r
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _WIT: Final = r"%?[a-zA-Z][a-zA-Z0-9-]*"
 _FFQN: Final = re.compile(rf"{_WIT}:{_WIT}/{_WIT}(@[0-9A-Za-z.+-]+)?\.{_WIT}", re.ASCII)
-_PARAMETER: Final = re.compile(r"%?(?P<name>[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*)", re.ASCII)
+_PARAMETER: Final = re.compile(r"%?[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*", re.ASCII)
 _VARIABLE: Final = re.compile(r"[^=\0]+")
+_PATH: Final = r"[^\0]+"
 _PLACE: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})", re.ASCII)
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<host>\[[^\]/]*\]|[^:/?#@\[\]]*)(?::(?P<port>[^/]*))?(?P<rest>.*)", re.DOTALL
@@ -58,12 +59,11 @@ def stub_ffqn(text: str) -> str:
 
 def parameter(text: str) -> str:
     """Check the name of a parameter, and give it without a `%`."""
-    match = _PARAMETER.fullmatch(text)
-    if match is None:
+    if not _PARAMETER.fullmatch(text):
         better = re.sub(r"[_ ]+", "-", text)
         hint = f'WIT has no _ and no spaces in names: write "{better}"' if _PARAMETER.fullmatch(better) else ""
         raise FormError(f'"{text[:80]}" is not the name of a parameter', hint=hint)
-    return match["name"]
+    return text.removeprefix("%")
 
 
 def wit_type(text: str) -> str:
@@ -183,21 +183,29 @@ NAME: Final = Text(
     "bad_name",
     "a name begins with a letter and has letters, digits, - and _, at most 64 in all",
     name,
+    _NAME.pattern,
 )
 LABEL: Final = Text(
     "a label in quotes",
     "bad_label",
     'a label has letters and digits and between them . _ / = -, at most 63 in all, for example "eu" or "zone=eu-1"',
     label,
+    _LABEL.pattern,
 )
 LABELS: Final = Listing(LABEL, is_sorted=True)
 DIGEST: Final = Text(
-    "a digest in quotes", "bad_digest", "a digest is sha256: and 64 digits 0-9 a-f, in lower case", digest
+    "a digest in quotes",
+    "bad_digest",
+    "a digest is sha256: and 64 digits 0-9 a-f, in lower case",
+    digest,
+    _DIGEST.pattern,
 )
-FFQN: Final = Text("", "bad_ffqn", 'write it in full and in quotes: "namespace:package/interface.function"', ffqn)
-STUB_FFQN: Final = Text(FFQN.expected, FFQN.code, FFQN.hint, stub_ffqn)
-PATH: Final = Text("a path in quotes", "bad_path", 'for example "components/orders.wasm"', path)
-WIT_PATH: Final = Text("a path in quotes", "bad_path", 'for example "wit/approval.wit"', path)
+FFQN: Final = Text(
+    "", "bad_ffqn", 'write it in full and in quotes: "namespace:package/interface.function"', ffqn, _FFQN.pattern
+)
+STUB_FFQN: Final = Text(FFQN.expected, FFQN.code, FFQN.hint, stub_ffqn, FFQN.pattern)
+PATH: Final = Text("a path in quotes", "bad_path", 'for example "components/orders.wasm"', path, _PATH)
+WIT_PATH: Final = Text("a path in quotes", "bad_path", 'for example "wit/approval.wit"', path, _PATH)
 WIT_TYPE: Final = Text(
     "a WIT type in quotes", "bad_wit_type", 'for example "u64", "list<string>", "result<bool, string>"', wit_type
 )
@@ -213,15 +221,20 @@ COMPONENT_DIGEST: Final = Key(
     "The SHA-256 of that file, which must match; only with --dev may it be left out.",
     example=f"sha256:{'0' * 64}",
 )
-PARAMETER: Final = Text("a name in quotes", "bad_name", "write words of letters and digits, joined with -", parameter)
-VARIABLE: Final = Text("", "bad_env", "a name is not empty and holds no = and no NUL", variable)
-VARIABLE_VALUE: Final = Text("text", "bad_env", 'write text in quotes, for example "80"', variable_value)
+PARAMETER: Final = Text(
+    "a name in quotes", "bad_name", "write words of letters and digits, joined with -", parameter, _PARAMETER.pattern
+)
+VARIABLE: Final = Text("", "bad_env", "a name is not empty and holds no = and no NUL", variable, _VARIABLE.pattern)
+VARIABLE_VALUE: Final = Text(
+    "text", "bad_env", 'write text in quotes, for example "80"', variable_value, r"[^\0]{0,32768}"
+)
 LISTEN: Final = Listing(
     Text(
         "an address in quotes",
         "bad_listen",
         'write "unix:/path/to/socket", "127.0.0.1:5005" or "[::1]:5005"; a port is 0 (any free one) to 65535',
         listen,
+        r"unix:[^\0]+|[^\0]+:[0-9]{1,5}",
     ),
     most=16,
     least=1,
@@ -232,6 +245,7 @@ ORIGIN: Final = Text(
     'write scheme://host or scheme://host:port, without a path: "https://api.example.com",\n'
     '"http://127.0.0.1:8080", "https://*.example.com"; "https://*" is every host',
     host_pattern,
+    r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+",
 )
 HOST_TABLE: Final = TableOf(
     "an entry of allowed_hosts",

@@ -15,6 +15,7 @@ from obelisk_config.document import Document
 ComponentKind: TypeAlias = Literal["activity", "workflow"]
 Failure: TypeAlias = Literal["error", "trap", "timeout"]
 Scheme: TypeAlias = Literal["http", "https"]
+WhenFull: TypeAlias = Literal["reject", "evict-oldest"]
 
 
 class UnixListen(msgspec.Struct, frozen=True, tag="unix"):
@@ -56,11 +57,19 @@ class Daemon(msgspec.Struct, frozen=True):
 
 
 class Executor(msgspec.Struct, frozen=True):
-    """The `[executor]` table; labels are sorted."""
+    """An executor; labels are sorted. `lease` is the same for all of a manifest."""
 
+    name: str
     labels: tuple[str, ...]
     max_running: int
     lease: timedelta
+
+
+class QueueLimits(msgspec.Struct, frozen=True):
+    """The `[limits]` table: how many executions of all components may wait for their first run."""
+
+    max_pending: int
+    when_full: WhenFull
 
 
 class Backoff(msgspec.Struct, frozen=True):
@@ -126,7 +135,15 @@ class ComponentSpec(msgspec.Struct, frozen=True):
     allow_private: bool
     limits: Limits
     forward_stdio: bool
-    on_upgrade: Literal["latest", "force"]
+    priority: int
+    """0 to 9; the higher starts first."""
+    max_running: int | None
+    """How many of its runs there may be at once, over the whole store. None: any number."""
+    max_pending: int | None
+    """How many of its executions may wait for their first run. None: only the limit of all components holds."""
+    when_full: WhenFull
+    on_upgrade: Literal["latest", "replay", "pin", "force"]
+    """An activity's is always "latest", a workflow's one of the others."""
     on_block: Literal["hot", "unload"] = "hot"
     max_hot: int = 0
     on_nondeterminism: Literal["pause", "fail"] = "pause"
@@ -235,7 +252,9 @@ class Manifest(msgspec.Struct, frozen=True):
 
     file: Path
     daemon: Daemon
-    executor: Executor
+    executors: tuple[Executor, ...]
+    """At least one, in the order of the file, with names of their own."""
+    limits: QueueLimits
     components: tuple[ComponentSpec, ...]
     """In the order of the file, activities first."""
     document: Document

@@ -26,6 +26,11 @@ class Place:
         """Give the nearest key, for messages."""
         return next((part for part in reversed(self.path) if isinstance(part, str)), "")
 
+    @property
+    def line(self) -> int:
+        """Give the line of the value, for messages about another."""
+        return self.document.at(self.path).line
+
     def child(self, part: str | int) -> "Place":
         """Go to a key or an item of the value here."""
         return Place(self.document, (*self.path, part), self.reported)

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import msgspec
 
-from obelisk_config import keys
+from obelisk_config import component_keys, keys
 from obelisk_config.diagnostics import Diagnostic
 from obelisk_config.document import Document
 from obelisk_config.forms import SOCKET_PATH_BYTES, HostPattern
@@ -20,6 +20,7 @@ from obelisk_config.model import (
     FunctionSettings,
     Listen,
     Manifest,
+    QueueLimits,
     StubSpec,
     UnixListen,
 )
@@ -30,6 +31,8 @@ from obelisk_config.tables import Parsed
 from obelisk_config.units import format_duration
 
 KINDS: Final[tuple[ComponentKind, ...]] = get_args(ComponentKind)
+_UNSET: Final[Parsed] = {"env": {}, "digest": None, "max_running": None, "max_pending": None}
+"""What the keys of a component stand for that have no default."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -71,7 +74,8 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
     manifest = Manifest(
         file,
         _daemon(parsed.get("daemon", {}), root.child("daemon"), file, surroundings),
-        msgspec.convert(keys.EXECUTOR.defaults() | parsed.get("executor", {}), Executor),
+        _executors(parsed.get("executor", []), root.child("executor")),
+        msgspec.convert(keys.LIMITS.defaults() | parsed.get("limits", {}), QueueLimits),
         components,
         document,
         positions,
@@ -120,13 +124,35 @@ def _from(directory: Path, listen: tuple[Listen, ...]) -> tuple[Listen, ...]:
     return tuple(UnixListen(str(directory / one.path)) if isinstance(one, UnixListen) else one for one in listen)
 
 
+def _executors(authored: list[tuple[int | None, Parsed]], place: Place) -> tuple[Executor, ...]:
+    """Give the executors, which have names of their own and one lease."""
+    executors: list[Executor] = []
+    first: dict[str, Place] = {}
+    for number, table in authored or [(None, {})]:
+        here = place if number is None else place.child(number)
+        executor = msgspec.convert(keys.EXECUTOR.defaults() | table, Executor)
+        if "name" in table and executor.name in first:
+            line = first[executor.name].line
+            message = f'"{executor.name}" is also the name of the executor on line {line}'
+            here.child("name").error("duplicate_name", message, "choose another")
+        elif "name" in table:
+            first[executor.name] = here.child("name")
+        if executors and executor.lease != executors[0].lease:
+            mine, other = format_duration(executor.lease), format_duration(executors[0].lease)
+            message = f'lease: "{mine}", and the first executor has "{other}"'
+            hint = "they are of one daemon and give one sign of life: write the same lease into each [[executor]]"
+            here.child("lease").error("lease_differs", message, hint)
+        executors.append(executor)
+    return tuple(executors)
+
+
 def _components(
     parsed: Parsed, root: Place, file: Path
 ) -> tuple[tuple[ComponentSpec, ...], dict[str, tuple[str, int]]]:
     components: list[ComponentSpec] = []
     positions: dict[str, tuple[str, int]] = {}
     for kind in KINDS:
-        below = merge(keys.SETTINGS[kind].defaults(), parsed.get("defaults", {}).get(kind, {}))
+        below = merge(component_keys.SETTINGS[kind].defaults(), parsed.get("defaults", {}).get(kind, {}))
         _check_backoff(below, parsed.get("defaults", {}).get(kind, {}), root.child("defaults").child(kind))
         for number, authored in parsed.get(kind, []):
             place = root.child(kind).child(number)
@@ -167,7 +193,7 @@ def _functions(kind: ComponentKind, settings: Parsed, place: Place) -> Parsed:
     """Lay each function's settings over those of its component."""
     functions = {}
     for ffqn, override in settings.get("functions", {}).items():
-        merged = merge({key.name: settings[key.name] for key in keys.FUNCTION[kind].keys}, override)
+        merged = merge({key.name: settings[key.name] for key in component_keys.FUNCTION[kind].keys}, override)
         _check_backoff(merged, override, place.child("functions").child(ffqn))
         functions[ffqn] = _function(merged)
     return settings | {"functions": functions, "settings": _function(settings)}
@@ -179,7 +205,7 @@ def _function(settings: Parsed) -> FunctionSettings:
 
 
 def _component(kind: ComponentKind, settings: Parsed, file: Path) -> ComponentSpec:
-    values: dict[str, Any] = {"env": {}, "digest": None} | settings
+    values: Parsed = _UNSET | settings
     values["kind"] = kind
     values["path"] = str(file.absolute().parent / settings["path"])
     values["allowed_hosts"] = tuple(_allowed(host, settings["allow_private"]) for host in settings["allowed_hosts"])

@@ -1,6 +1,6 @@
 """What a value may be. A rule checks one value, reports all that is wrong with it, and gives it in its own type.
 
-Rules are data, so that a JSON schema can be made from them as well.
+Rules are data, so that a JSON schema can be made from them as well (`schema`).
 """
 
 import difflib
@@ -47,12 +47,16 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Text(msgspec.Struct, frozen=True):
-    """Text, of a form if `check` is given, which takes the text and gives the value or raises FormError."""
+    """Text, of a form if `check` is given, which takes the text and gives the value or raises FormError.
+
+    `pattern`, a regular expression of Python and of ECMAScript, matches at least every text that `check` takes.
+    """
 
     expected: str = "text"
     code: str = "bad_type"
     hint: str = ""
     check: Callable[[str], object] = str
+    pattern: str = ""
 
     def parse(self, value: object, place: Place) -> object:
         """Check it."""
@@ -152,10 +156,9 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of some words. `later` are words that a coming version will know; `why` says why there are no others."""
+    """One of some words. `why` says why there are no others."""
 
     choices: tuple[str, ...]
-    later: tuple[str, ...] = ()
     why: str = ""
 
     def parse(self, value: object, place: Place) -> object:
@@ -164,9 +167,6 @@ class Choice(msgspec.Struct, frozen=True):
             return wrong_type(place, alternatives(self.choices), value, f"write {alternatives(self.choices)}")
         if value in self.choices:
             return value
-        if value in self.later:
-            message = f'{place.name} = "{value}" is not supported in this version'
-            return place.error("not_supported", message, f"write {alternatives(self.choices)}, or leave the key out")
         message = f"{place.name}: {_shown(value)} is not {alternatives(self.choices)}"
         return place.error("bad_choice", message, self.why or nearest(value, self.choices) or "write one of these")
 

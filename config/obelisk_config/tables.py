@@ -56,10 +56,11 @@ class TableOf(msgspec.Struct, frozen=True):
 
 
 class TablesOf(msgspec.Struct, frozen=True):
-    """An array of tables. It gives (index, what is valid) of each."""
+    """An array of `least` to `most` tables. It gives (index, what is valid) of each."""
 
     table: TableOf
     most: int = 10_000
+    least: int = 0
 
     def parse(self, value: object, place: Place) -> list[tuple[int, Parsed]] | Invalid:
         """Check every table."""
@@ -67,11 +68,26 @@ class TablesOf(msgspec.Struct, frozen=True):
             hint = f"write the header as {self.table.name}, once for each"
             wrong_type(place, f"an array of tables, {self.table.name}", value, hint)
             return INVALID
-        if len(value) > self.most:
-            message = f"{len(value)} {self.table.name}; there may be up to {self.most}"
-            return place.error("out_of_range", message, "take some of them out")
+        if not self.least <= len(value) <= self.most:
+            message = f"{len(value)} {self.table.name}; there may be {self.least or 'up'} to {self.most}"
+            return place.error("out_of_range", message, "take some of them out" if value else "leave the key out")
         tables = [(number, self.table.parse(one, place.child(number))) for number, one in enumerate(value)]
         return [(number, table) for number, table in tables if not isinstance(table, Invalid)]
+
+
+class TableOrTables(msgspec.Struct, frozen=True):
+    """One table, or an array of tables. It gives (index, what is valid) of each; the one table has the index None."""
+
+    one: TableOf
+    many: TablesOf
+
+    def parse(self, value: object, place: Place) -> list[tuple[int | None, Parsed]] | Invalid:
+        """Check the table or every table."""
+        if isinstance(value, list):
+            tables = self.many.parse(value, place)
+            return tables if isinstance(tables, Invalid) else [*tables]
+        table = self.one.parse(value, place)
+        return table if isinstance(table, Invalid) else [(None, table)]
 
 
 class MapOf(msgspec.Struct, frozen=True):
@@ -135,11 +151,12 @@ def toml(value: object) -> str:
         case list() | tuple():
             return f"[{', '.join(map(toml, value))}]"
         case dict():
-            pairs = ", ".join(f"{_toml_key(name)} = {toml(one)}" for name, one in value.items())
+            pairs = ", ".join(f"{toml_key(name)} = {toml(one)}" for name, one in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
         case _:
             return str(value)
 
 
-def _toml_key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Write a key, in quotes where it needs them."""
     return name if name and set(name) <= _BARE else toml(name)

@@ -12,6 +12,10 @@ _DURATION_UNITS: Final = {
     "ms": timedelta(milliseconds=1),
 }
 _SIZE_UNITS: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+DURATION_PATTERN: Final = "(?=.)" + "".join(f"([0-9]{{1,12}}{unit})?" for unit in _DURATION_UNITS)
+"""What a duration is, but for its range, as a regular expression of Python and of ECMAScript."""
+SIZE_PATTERN: Final = "[0-9]{1,15}(B|KiB|MiB|GiB)"
+"""The same of a size."""
 _DURATION: Final = re.compile(r"(?:[0-9]{1,12}(?:ms|[smhd]))+", re.ASCII)
 _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|[smhd])", re.ASCII)
 _SIZE: Final = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)", re.ASCII)

@@ -56,3 +56,4 @@ def configure(settings: LogSettings) -> None:
     root.setLevel(_LEVELS[settings.level])
     # at debug it writes the headers of responses, which may have a secret that a server sends back
     logging.getLogger("httpcore").setLevel(logging.INFO)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change, and so do we

@@ -21,6 +21,10 @@ class ConflictError(CallerError):
     """The request contradicts what is stored. The API answers 409."""
 
 
+class QueueFullError(CallerError):
+    """As much waits as may: the caller may try again later, or with a higher priority. The API answers 429."""
+
+
 class OperatorError(ObeliskError):
     """The manifest, the state directory or the machine is wrong: the operator must act."""
 

@@ -1,4 +1,7 @@
-"""The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `replay` replays a saved log."""
+"""The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `schema` says what one may hold.
+
+`replay` replays a saved log.
+"""
 
 import asyncio
 import os
@@ -51,13 +54,13 @@ def run(
     if context.invoked_subcommand is not None:
         return
     from obelisk_daemon.daemon_log import configure
-    from obelisk_daemon.supervisor import Options, run_daemon, settings_of
+    from obelisk_daemon.offline import Options, begin
+    from obelisk_daemon.supervisor import run_daemon
 
-    options = Options(manifest, _surroundings(state_dir, listen), dev)
+    beginning = begin(Options(manifest, _surroundings(state_dir, listen), dev))
+    configure(beginning.settings.log)
     try:
-        source = _read(manifest)
-        configure(settings_of(options, source).log)
-        code = asyncio.run(run_daemon(options, source))
+        code = asyncio.run(run_daemon(beginning))
     except (ManifestError, OperatorError) as error:
         raise _refused(error) from None
     raise typer.Exit(code)
@@ -70,21 +73,31 @@ def check(
     dev: Dev = False,
 ) -> None:
     """Check a manifest and every component it names; exit with 0, or with 78 and all that is wrong."""
-    from obelisk_daemon.supervisor import Options, check_manifest, settings_of
+    from obelisk_daemon.offline import Options, begin, check_manifest
 
     options = Options(manifest, _surroundings(state_dir, None), dev)
+    beginning = begin(options)
     try:
-        source = _read(manifest)
-        cache = Path(settings_of(options, source).state_dir) / "cache"
+        if beginning.problem is not None:
+            raise beginning.problem
+        cache = Path(beginning.settings.state_dir) / "cache"
         with tempfile.TemporaryDirectory(prefix="obeliskd-check-") as scratch:
             cache_dir = cache if os.access(cache, os.W_OK) else Path(scratch)
-            candidate = asyncio.run(check_manifest(options, source, cache_dir))
+            candidate = asyncio.run(check_manifest(options, beginning.source, cache_dir))
     except (ManifestError, OperatorError) as error:
         raise _refused(error) from None
     if candidate.warnings:
         typer.echo(render(candidate.warnings), err=True)
     stubs = f", {len(candidate.stubs)} stubs" if candidate.stubs else ""
     typer.echo(f"{manifest}: {len(candidate.components)} components{stubs}, no errors")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the manifest, for editors: obeliskd schema > obelisk.schema.json."""
+    from obelisk_config.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
 
 
 @app.command()
@@ -102,7 +115,7 @@ def replay(
     and 78 if the cache can't be used.
     """
     from obelisk_daemon.execution.saved_log import read_document
-    from obelisk_daemon.supervisor import replay_saved
+    from obelisk_daemon.offline import replay_saved
     from obelisk_daemon.wasm.user_cache import user_cache_dir
 
     try:
@@ -131,14 +144,6 @@ def _surroundings(state_dir: str | None, listen: list[str] | None) -> Surroundin
     except FormError as error:
         raise typer.BadParameter(str(error), param_hint="--listen") from None
     return Surroundings(os.environ, state_dir, addresses)
-
-
-def _read(manifest: Path) -> bytes:
-    try:
-        return manifest.read_bytes()
-    except OSError as error:
-        message = f"the manifest {manifest} can't be read: {error.strerror}; name it with --manifest"
-        raise OperatorError("manifest_unreadable", message) from None
 
 
 def _refused(error: ManifestError | OperatorError) -> typer.Exit:

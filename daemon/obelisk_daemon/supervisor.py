@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 
-from obelisk_config import Daemon as DaemonSettings
-from obelisk_config import Listen, Surroundings, UnixListen, draft
+from obelisk_config import Listen, UnixListen
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.listeners import Listener, TcpListener, UnixListener
 from obelisk_daemon.api.replaying import LocalReplayer
@@ -23,19 +22,24 @@ from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
-from obelisk_daemon.deployment.activation import activate, lift_automatic_pauses
-from obelisk_daemon.deployment.checking import Candidate, check
-from obelisk_daemon.deployment.planning import plan_generation
-from obelisk_daemon.deployment.rehearsal import ReplayReport, rehearse, report_of
-from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
-from obelisk_daemon.execution.saved_log import SavedLog
+from obelisk_daemon.deployment.activation import Origin, lift_automatic_pauses
+from obelisk_daemon.deployment.checking import Refusal
+from obelisk_daemon.deployment.control import ManifestControl
+from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Wish
+from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.replay_gate import ReplayGate
+from obelisk_daemon.deployment.reports import Planner
+from obelisk_daemon.deployment.watching import ManifestWatch
+from obelisk_daemon.errors import OperatorError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
-from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
-from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
+from obelisk_daemon.ids import ExecutionId, IdSource
+from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.wasm.compile import Compiler
@@ -49,73 +53,40 @@ _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
 
 
-class Options(msgspec.Struct, frozen=True):
-    """What the command line says."""
-
-    manifest: Path
-    surroundings: Surroundings
-    dev: bool = False
-
-
-async def run_daemon(options: Options, source: bytes) -> int:
+async def run_daemon(beginning: Beginning) -> int:
     """Run until SIGTERM or SIGINT; answer the exit code.
 
     Raises:
-        ManifestError: the manifest can't be used.
+        ManifestError: the manifest can't be used, and the database has no generation to fall back on.
         OperatorError: the state directory, the database or an address can't be used.
     """
-    daemon = _Daemon()
+    daemon = _Daemon(beginning)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     async with AsyncExitStack() as stack:
-        await daemon.start(stack, options, source)
+        await daemon.start(stack)
         await daemon.stopped.wait()
         await daemon.drain()
     _log.info("stopped", exit_code=daemon.exit_code)
     return daemon.exit_code
 
 
-async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:
-    """Check a manifest completely, without a daemon. Secrets may be missing: only the daemon needs them.
-
-    Raises:
-        ManifestError: the manifest can't be used.
-    """
-    engines = Engines()
-    try:
-        compiler = Compiler(engines, cache_dir)
-        surroundings = options.surroundings
-        return await check(source, options.manifest, surroundings, compiler, dev=options.dev, need_secrets=False)
-    finally:
-        engines.close()
-
-
-async def replay_saved(saved: SavedLog, code: bytes, cache_dir: Path) -> ReplayReport:
-    """Replay a saved log on a component, without a daemon.
-
-    Raises:
-        ComponentError: the component can't be used.
-        CallerError: it can't be replayed on this log.
-        OperatorError: the cache or the compiler can't be used.
-    """
-    engines = Engines()
-    try:
-        component = await Compiler(engines, cache_dir).load(code, "workflow")
-        return report_of(saved, component.digest, await rehearse(saved, component, saved.functions))
-    finally:
-        engines.close()
-
-
 class _Daemon:
     """One daemon from start to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, beginning: Beginning) -> None:
+        self._beginning = beginning
+        self._clock: Clock = SystemClock()
+        self._ids = IdSource(lambda: self._clock.now() // 1_000, secrets.randbits)
+        self._metrics = Metrics()
+        self._grace = beginning.settings.stop_grace
         self.stopped = asyncio.Event()
         self.exit_code = 0
-        self._grace = timedelta()
-        self._executor: Executor | None = None
+        self._executors: Executors | None = None
         self._engine: LocalEngine | None = None
+        self._reload_wanted = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     def stop(self, reason: str) -> None:
@@ -124,33 +95,69 @@ class _Daemon:
             _log.info("stopping", reason=reason)
             self.stopped.set()
 
-    async def start(self, stack: AsyncExitStack, options: Options, source: bytes) -> None:
+    def reload(self) -> None:
+        """Check the manifest at once, whatever became of the file before."""
+        self._reload_wanted.set()
+
+    async def start(self, stack: AsyncExitStack) -> None:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
-        clock = SystemClock()
-        ids = IdSource(lambda: clock.now() // 1_000, secrets.randbits)
-        state_dir = state_dir_of(options, source)
+        state_dir = self._beginning.state_dir
         stack.enter_context(hold(state_dir))
-        store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
+        self._store = store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
         engines = Engines()
         stack.callback(engines.close)
-        self._compiler = compiler = Compiler(engines, state_dir / "cache")
-        checking = check(source, options.manifest, options.surroundings, compiler, dev=options.dev)
-        candidate = await self._unless_stopped(checking)
-        if candidate is None:
+        self._compiler = Compiler(engines, state_dir / "cache")
+        self._deployer = self._new_deployer()
+        self._file = ManifestFile(self._beginning.options.manifest, self._deployer)
+        active = await self._unless_stopped(self._first_generation())
+        if active is None:
             return
-        for warning in candidate.warnings:
-            _log.warning("manifest_warning", code=warning.code, detail=warning.message)
-        self._grace = candidate.manifest.daemon.stop_grace
-        generation = await activate(store, candidate, clock)
-        plan = plan_generation(candidate, generation.number)
         http = HttpClient()
         stack.push_async_callback(http.aclose)
-        services = _services(store, clock, ids, plan, http)
-        lifted = await lift_automatic_pauses(store, generation, clock)
-        timers = await self._recover(store, services, candidate, lifted)
-        addresses = await self._serve(stack, store, services, candidate, state_dir)
-        await self._start_work(stack, store, services, candidate, timers)
-        _log.info("ready", generation=generation.number, listen=list(addresses))
+        timers = Timers(store, self._clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
+        self._executors = executors = self._new_executors(active, timers, http)
+        await self._recover(executors, active)
+        addresses = await self._serve(stack, executors, active)
+        self._deployer.on_active = self._adopt
+        await self._start_work(stack, executors, timers)
+        _log.info("ready", generation=active.generation.number, listen=list(addresses))
+
+    def _new_deployer(self) -> Deployer:
+        options = self._beginning.options
+        surrounds = Surrounds(options.manifest, options.surroundings, socket.gethostname(), options.dev)
+        store = self._store
+        return Deployer(store, store.reads, self._compiler, self._clock, surrounds, metrics=self._metrics)
+
+    async def _first_generation(self) -> Active:
+        """Find what to run: what the file says, or else what ran before.
+
+        Raises:
+            ManifestError: neither can be used.
+            OperatorError: the file can't be read, and nothing ran before.
+        """
+        deployer, beginning = self._deployer, self._beginning
+        try:
+            before = await deployer.resume()
+        except Refusal as error:
+            before = None
+            _log.error("last_generation_unusable", stage=error.stage, detail=str(error))
+        problem, verdict = beginning.problem, None
+        if problem is None:
+            verdict = await deployer.propose(beginning.source, Origin("start"))
+            problem = Refusal(verdict.stage or "seen", verdict.diagnostics) if verdict.outcome == "refused" else None
+        if problem is not None:
+            if before is None:
+                raise problem
+            _log.error("fallen_back", generation=before.generation.number, detail=str(problem))
+        else:
+            for warning in deployer.active.candidate.warnings:
+                _log.warning("manifest_warning", code=warning.code, detail=warning.message)
+        settings = beginning.settings if problem is None else deployer.active.candidate.manifest.daemon
+        deployer.running = msgspec.structs.replace(settings, state_dir=beginning.settings.state_dir)
+        self._grace = settings.stop_grace
+        self._problem = problem
+        self._file.begin(beginning.source, verdict)
+        return deployer.active
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
         """Await what may take minutes, as compiling does; when the daemon is to stop first, drop it and give None."""
@@ -163,50 +170,102 @@ class _Daemon:
             stop.cancel()
             await asyncio.wait([task, stop])
 
-    async def _recover(self, store: SqliteStore, services: Services, candidate: Candidate, lifted: int) -> Timers:
-        me = services.executor_id
-        await store.register_executor(me, socket.gethostname(), services.clock.now())
-        recovered = await take_over(store, me, services.clock, services.ids)
-        _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
-        timers = Timers(store, services.clock, lambda: executor.wake())  # noqa: PLW0108 - it is made next
-        self._executor = executor = Executor(services, timers, candidate.manifest.executor.max_running)
-        store.subscribe(executor.on_change)
-        return timers
+    def _new_executors(self, active: Active, timers: Timers, http: HttpClient) -> Executors:
+        shared = Services(
+            executor_id=self._ids.executor(),
+            store=self._store,
+            clock=self._clock,
+            ids=self._ids,
+            random=secrets.token_bytes,
+            wasi_clock=ActivityClock(self._clock),
+            http=http,
+            plan=active.plan,
+            forward=_forward,
+            metrics=self._metrics,
+        )
+        members = []
+        for spec in active.candidate.manifest.executors:
+            plan = active.plan.with_labels(spec.labels)
+            own = msgspec.structs.replace(shared, executor_id=self._ids.executor(), plan=plan)
+            members.append(Executor(own, timers, spec.max_running, spec.name))
+        shared.executor_id = members[0].services.executor_id
+        return Executors(shared, timers, members)
 
-    async def _serve(
-        self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, state_dir: Path
-    ) -> tuple[str, ...]:
-        assert self._executor is not None
-        self._engine = engine = LocalEngine(services, self._executor, state_dir)
-        catalog = catalog_of(candidate, services)
+    async def _recover(self, executors: Executors, active: Active) -> None:
+        store, clock = self._store, self._clock
+        alive = [member.services.executor_id for member in executors.members]
+        for executor_id in alive:
+            await store.register_executor(executor_id, socket.gethostname(), clock.now())
+        recovered = await take_over(store, alive, clock, self._ids)
+        lifted = await lift_automatic_pauses(store, active.generation.number, clock)
+        _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
+        store.subscribe(executors.on_change)
+
+    async def _serve(self, stack: AsyncExitStack, executors: Executors, active: Active) -> tuple[str, ...]:
+        store, deployer = self._store, self._deployer
+        self._engine = engine = LocalEngine(executors, self._beginning.state_dir)
+        self._show_degraded()
+        self._catalog = catalog_of(active.candidate, active.plan)
         watcher = Watcher()
         store.subscribe(watcher.publish)
-        replayer = LocalReplayer(store.reads, services.plan, self._compiler)
-        api = ApiServices(store.reads, engine, lambda: catalog, watcher, services.ids, replayer)
-        server = ApiServer(api, [_listener(listen) for listen in candidate.manifest.daemon.listen])
+        replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
+        planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
+        control = ManifestControl(deployer, self._file, planner, store)
+        api = ApiServices(
+            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics
+        )
+        assert deployer.running is not None
+        server = ApiServer(api, [_listener(listen) for listen in deployer.running.listen])
         await server.start()
         stack.push_async_callback(server.stop)
         return server.addresses
 
-    async def _start_work(
-        self, stack: AsyncExitStack, store: SqliteStore, services: Services, candidate: Candidate, timers: Timers
-    ) -> None:
-        """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
-        assert self._executor is not None
+    def _adopt(self, active: Active) -> None:
+        """Run another generation from now on: one step, in which nothing else happens."""
+        assert self._executors is not None
+        executors = active.candidate.manifest.executors
+        self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
+        self._catalog = catalog_of(active.candidate, active.plan)
+        self._file.on_active(active)
+        self._problem = None
+        self._show_degraded()
+
+    def _show_degraded(self) -> None:
         assert self._engine is not None
-        heartbeats = _heartbeats(store, services.executor_id, services.clock, candidate.manifest.executor.lease)
+        number = self._deployer.active.generation.number
+        problem = f"the manifest was refused at the start, generation {number} runs: {self._problem}"
+        self._engine.degraded = None if self._problem is None else problem
+
+    async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
+        """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
+        assert self._engine is not None
         await stack.enter_async_context(self._task(timers.run(), "timers"))
-        await stack.enter_async_context(self._task(heartbeats, "lease"))
-        self._running = await stack.enter_async_context(self._task(self._executor.run(), "executor"))
-        await self._executor.canceller.resume()
+        lease = self._deployer.active.candidate.manifest.executors[0].lease
+        await stack.enter_async_context(self._task(_heartbeats(self._store, executors.members, lease), "lease"))
+        self._running = await stack.enter_async_context(self._task(executors.run(), "executors"))
+        await executors.canceller.resume()
+        watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+        await stack.enter_async_context(self._task(watch.run(), "manifest"))
+        await stack.enter_async_context(self._task(self._reload_on_request(), "reload"))
         self._engine.not_ready = None
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            try:
+                verdict = await self._file.reload(Wish())
+            except (OperatorError, StorageUnavailableError) as error:
+                _log.error("reload_failed", code=error.code, detail=str(error))
+            else:
+                _log.info("reloaded", outcome=verdict.outcome, generation=verdict.generation)
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""
         if self._engine is not None:
             self._engine.not_ready = "stopping"
-        if self._executor is not None and self._running is not None and self.exit_code == 0:
-            await self._executor.stop(self._grace)
+        if self._executors is not None and self._running is not None and self.exit_code == 0:
+            await self._executors.stop(self._grace)
             await self._running
 
     def _broken(self, error: OutcomeUnknownError) -> None:
@@ -233,47 +292,16 @@ class _Daemon:
             self.stop("task_failed")
 
 
-def settings_of(options: Options, source: bytes) -> DaemonSettings:
-    """Read the `[daemon]` table alone: the log and the state directory come before everything else.
-
-    Raises:
-        ManifestError: the manifest is no TOML.
-    """
-    return draft(source, options.manifest, options.surroundings).manifest.daemon
-
-
-def state_dir_of(options: Options, source: bytes) -> Path:
-    """Give the state directory, with symbolic links followed, as messages name it.
-
-    Raises:
-        ManifestError: the manifest is no TOML.
-    """
-    return Path(settings_of(options, source).state_dir).resolve()
-
-
-def _services(store: SqliteStore, clock: Clock, ids: IdSource, plan: ExecutorPlan, http: HttpClient) -> Services:
-    return Services(
-        executor_id=ids.executor(),
-        store=store,
-        clock=clock,
-        ids=ids,
-        random=secrets.token_bytes,
-        wasi_clock=ActivityClock(clock),
-        http=http,
-        plan=plan,
-        forward=_forward,
-    )
-
-
 def _forward(execution_id: ExecutionId, level: Level, line: str) -> None:
     _guest_log.info("guest_output", execution_id=execution_id, level=level, line=line)
 
 
-async def _heartbeats(store: SqliteStore, executor_id: ExecutorId, clock: Clock, lease: timedelta) -> None:
+async def _heartbeats(store: SqliteStore, members: Sequence[Executor], lease: timedelta) -> None:
     while True:
         await asyncio.sleep(lease.total_seconds() / 3)
         try:
-            await store.heartbeat(executor_id, clock.now())
+            for member in members:
+                await store.heartbeat(member.services.executor_id, member.services.clock.now())
         except StorageUnavailableError as error:
             _log.error("heartbeat_failed", code=error.code, detail=str(error))
 

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from obelisk_daemon.errors import ConflictError, NotFoundError
+from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ChildFinished, Finished, Paused, Unpaused
 from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.ids import child_id
+from obelisk_daemon.storage.generations import AllowedFunction
 from obelisk_daemon.storage.records import NewResponse, VersionConflictError
 from tests.building import (
     ACTIVITY,
@@ -227,7 +229,9 @@ async def test_what_was_paused_automatically_is_found_with_the_code_that_diverge
     await world.append(other.append(world.now, Paused("operator")))
     cancelled = await diverged(world, 3)
     await world.cancel(cancelled.execution_id)
-    assert await world.store.paused_automatically() == [(execution_id(1), WORKFLOW, DIGEST)]
+    assert await world.store.liftable(HOST_ABI) == []
+    await world.activate(2, {WORKFLOW: AllowedFunction(OTHER_DIGEST, "fibo", "replay")})
+    assert await world.store.liftable(HOST_ABI) == [execution_id(1)]
 
 
 # generations

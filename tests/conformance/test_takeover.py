@@ -38,7 +38,7 @@ NEXT = OTHER_EXECUTOR
 
 
 async def taken_over(world: World) -> int:
-    recovered = await take_over(world.store, NEXT, world.clock, id_source(world.clock))
+    recovered = await take_over(world.store, [NEXT], world.clock, id_source(world.clock))
     await world.check()
     return recovered.lost_runs
 
@@ -54,7 +54,7 @@ async def with_budget(world: World, event: Created, max_retries: int) -> RunScri
     lock = locked(policy=policy)
     runnable = Runnable(event.ffqn, DIGEST, lambda run, n: msgspec.structs.replace(lock, run_id=run, attempt=n))
     (held,) = await world.store.lock(
-        LockRequest(EXECUTOR, after(world.now, timedelta()), 1, 1, [runnable], lambda: run_id(50))
+        LockRequest(EXECUTOR, after(world.now, timedelta()), 1, [runnable], lambda: run_id(50))
     )
     return RunScript(held)
 
@@ -148,7 +148,7 @@ async def test_more_lost_runs_than_one_batch_are_all_taken_over(world: World) ->
     for number in range(1, 13):
         await world.store.submit(_new(number))
     assert len(await world.lock(limit=20)) == 12
-    assert len(await world.store.lost_runs(NEXT, 5)) == 5
+    assert len(await world.store.lost_runs([NEXT], 5)) == 5
     assert await taken_over(world) == 12
 
 

@@ -1,6 +1,6 @@
 """A store with a clock and short names for its writes; after each, every row must follow from its log."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -17,7 +17,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.generations import ALL, AllowedFunction, Generation, QueueLimit, StoredComponent
 from obelisk_daemon.storage.records import (
     Append,
     Change,
@@ -52,9 +52,25 @@ class World:
     def now(self) -> Instant:
         return self.clock.now()
 
-    async def activate(self, number: int = 1, allowed: Mapping[str, str] = ALLOWED) -> Generation:
-        generation = Generation(number, self.now, b"manifest", f"hash-{number}", allowed, tuple(set(allowed.values())))
-        codes = [StoredComponent(digest, digest.encode()) for digest in generation.components]
+    async def activate(
+        self, number: int = 1, allowed: Mapping[str, str | AllowedFunction] = ALLOWED, **limits: QueueLimit
+    ) -> Generation:
+        """Activate a generation. What is allowed by its digest only is of the component `fibo`, and `latest`."""
+        functions = {
+            ffqn: one if isinstance(one, AllowedFunction) else AllowedFunction(one, "fibo")
+            for ffqn, one in allowed.items()
+        }
+        digests = {f"component-{ffqn}": one.digest for ffqn, one in functions.items()}
+        generation = Generation(
+            number=number,
+            activated_at=self.now,
+            manifest=b"manifest",
+            content_hash=f"hash-{number}",
+            allowed=functions,
+            components=digests,
+            limits={ALL if name == "all" else name: limit for name, limit in limits.items()},
+        )
+        codes = [StoredComponent(digest, digest.encode()) for digest in sorted(set(digests.values()))]
         await self.store.activate(generation, codes)
         return generation
 
@@ -70,16 +86,19 @@ class World:
         *,
         executor: ExecutorId = EXECUTOR,
         limit: int = 10,
-        runnable: Mapping[str, str] = ALLOWED,
+        runnable: Mapping[str, str] | Sequence[tuple[str, str]] = ALLOWED,
         at: Instant | None = None,
+        labels: Collection[str] = (),
     ) -> list[Held]:
         """Lock what is due."""
 
         def locking(digest: str) -> "_Locking":
             return _Locking(executor, digest)
 
-        functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in runnable.items()]
-        held = await self.store.lock(LockRequest(executor, at or self.now, limit, 1, functions, self._new_run))
+        known = runnable.items() if isinstance(runnable, Mapping) else runnable
+        functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in known]
+        request = LockRequest(executor, at or self.now, limit, functions, self._new_run, frozenset(labels))
+        held = await self.store.lock(request)
         await self.check()
         return held
 

@@ -80,7 +80,9 @@ def tell_all(daemon: Daemon, friend: Mirror, stranger: Mirror) -> list[str]:
 def shown_by_the_api(daemon: Daemon, ids: list[str]) -> bytes:
     """Give all that the API and obelisk-ctl show."""
     api = daemon.api
-    shown = [api.get(f"/v1/{path}") for path in ("status", "executions", "components", "functions", "openapi.json")]
+    pages = ("status", "executions", "components", "functions", "openapi.json")
+    pages += ("manifest", "manifest/generations", "manifest/generations/1")
+    shown = [api.get(f"/v1/{page}") for page in pages]
     for known in ids:
         execution = api.show(known)
         failure = execution["failure"]["failure_id"]
@@ -147,10 +149,32 @@ def test_a_refusal_names_the_secret_and_the_place(daemon: Daemon, stranger: Mirr
 def test_a_daemon_does_not_start_without_a_secret_and_a_check_does_not_need_it(daemon: Daemon) -> None:
     (daemon.directory / "cookie.key").unlink()
     daemon.environ = {}
+    daemon.expected_errors.add("manifest_refused")
     process = daemon.launch()
     assert process.wait() == 78
-    assert process.text.count("error[missing_secret]") == 3
+    for name in VALUES:
+        assert f'error[missing_secret]: the secret "{name}": ' in process.text
     assert "$CREDENTIALS_DIRECTORY is not set" in process.text
     checked = daemon.run("check", "obelisk.toml")
     assert checked.code == 0
     assert checked.err.count("warning[missing_secret]") == 3
+
+
+@pytest.mark.guests
+def test_a_reload_is_refused_for_a_secret_that_is_missing_and_takes_it_once_it_is_there(
+    daemon: Daemon, friend: Mirror
+) -> None:
+    daemon.expected_errors.add("manifest_refused")
+    daemon.start()
+    daemon.manifest.write_text(daemon.manifest.read_text().replace("cookie.key", "new.key"))
+    refused = daemon.ctl("manifest", "reload")
+    assert refused.code == 78
+    assert 'missing_secret]: the secret "cookie": its file is not there' in refused.err
+    daemon.api.call(execution_id(1), TELL, f"{friend.url}/200", HEADERS, False)
+    assert ("cookie", "a={0}; b={0}".format(VALUES["cookie"])) in friend.received[0]
+    (daemon.directory / "new.key").write_text("another-canary-9d04")
+    assert daemon.ctl("manifest", "reload").code == 0
+    daemon.api.call(execution_id(2), TELL, f"{friend.url}/200", HEADERS, False)
+    assert ("cookie", "a=another-canary-9d04; b=another-canary-9d04") in friend.received[1]
+    assert "canary" not in refused.err + daemon.ctl("manifest", "show").out + daemon.process.text
+    assert daemon.terminate() == 0

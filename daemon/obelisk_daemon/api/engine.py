@@ -9,27 +9,29 @@ import msgspec
 from obelisk_config import StubSpec
 from obelisk_daemon import __version__
 from obelisk_daemon.api.catalog import FunctionCatalog
-from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall
+from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo, NewCall
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.checking import Candidate
+from obelisk_daemon.errors import QueueFullError
 from obelisk_daemon.execution.journal import due
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.executor.executor import Executor
-from obelisk_daemon.executor.plan import FunctionPlan
-from obelisk_daemon.executor.run import Services
+from obelisk_daemon.executor.executors import Executors
+from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import DelayId, ExecutionId
 
 
 class LocalEngine:
     """Submits and steers executions of this daemon, and tells its state."""
 
-    def __init__(self, services: Services, executor: Executor, state_dir: Path) -> None:
-        self._services = services
-        self._executor = executor
+    def __init__(self, executors: Executors, state_dir: Path) -> None:
+        self._services = executors.services
+        self._executors = executors
         self._state_dir = state_dir
-        self._started_at = services.clock.now()
+        self._started_at = executors.services.clock.now()
         self.not_ready: str | None = "starting"
+        self.degraded: str | None = None
 
     async def submit(self, call: NewCall) -> bool:
         """Create a top-level execution, durably; True when it is new."""
@@ -38,12 +40,23 @@ class LocalEngine:
         function = services.plan.functions[str(call.function.ffqn)]
         due_at = now if call.intent is None else due(call.intent, now)
         event = created(services, function, call.params, due_at)
-        event = msgspec.structs.replace(event, intent=call.intent, retried_from=call.retried_from)
-        return await services.store.submit(new_execution(call.execution_id, event, now))
+        event = msgspec.structs.replace(
+            event,
+            intent=call.intent,
+            retried_from=call.retried_from,
+            labels=call.labels,
+            priority=call.priority,
+        )
+        new = new_execution(call.execution_id, event, now, services.ids.failure())
+        try:
+            return await services.store.submit(new)
+        except QueueFullError:
+            services.metrics.queue_refusals.inc()
+            raise
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         """End an execution and its children."""
-        done = await self._executor.canceller.cancel(execution_id, force=force)
+        done = await self._executors.canceller.cancel(execution_id, force=force)
         return CancelReport(done.already_finished, done.reached, done.awaited)
 
     async def pause(self, execution_id: ExecutionId) -> bool:
@@ -68,7 +81,7 @@ class LocalEngine:
         """Hold a delay back, or let it go on; it fires at once when its time has come meanwhile."""
         due_at = await self._services.store.set_delay_paused(delay_id, paused)
         if not paused:
-            self._executor.note_timer(due_at)
+            self._executors.note_timer(due_at)
         return due_at
 
     def status(self) -> DaemonStatus:
@@ -78,17 +91,29 @@ class LocalEngine:
             executor_id=self._services.executor_id,
             generation=self._services.plan.generation,
             started_at=self._started_at,
-            running=self._executor.running,
-            hot=self._executor.hot,
+            running=self._executors.running,
+            hot=self._executors.hot,
             state_dir=str(self._state_dir),
             pid=os.getpid(),
             not_ready=self.not_ready,
+            degraded=self.degraded,
+            executors=tuple(_executor_info(member) for member in self._executors.members),
         )
 
 
-def catalog_of(candidate: Candidate, services: Services) -> FunctionCatalog:
+def _executor_info(member: Executor) -> ExecutorInfo:
+    return ExecutorInfo(
+        name=member.name,
+        executor_id=member.services.executor_id,
+        labels=tuple(sorted(member.services.plan.labels)),
+        max_running=member.max_running,
+        running=member.running,
+        hot=member.hot,
+    )
+
+
+def catalog_of(candidate: Candidate, plan: ExecutorPlan) -> FunctionCatalog:
     """Describe the components and functions of the active generation."""
-    plan = services.plan
     components = [
         ComponentInfo(
             name=spec.name,

@@ -1,6 +1,7 @@
 """Replaying an execution without writing anything, and exporting its log to be replayed elsewhere."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from litestar import get, post
@@ -8,10 +9,10 @@ from litestar import get, post
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.rendering import entry_json, response_json
 from obelisk_daemon.api.requests import ApiRequest, Id, services_of
-from obelisk_daemon.deployment.rehearsal import ReplayReport, rehearse, report_of
-from obelisk_daemon.errors import CallerError, NotFoundError
+from obelisk_daemon.deployment.rehearsal import ReplayReport, rehearse, report_of, saved_log
+from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.events import Created
-from obelisk_daemon.execution.saved_log import LogDocument, SavedLog, document_of, functions_in
+from obelisk_daemon.execution.saved_log import LogDocument, SavedLog, document_of
 from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.executor.replaying import replay
 from obelisk_daemon.executor.workflow_guest import Program
@@ -36,7 +37,7 @@ class LogReader(Protocol):
 class LocalReplayer:
     """Replays executions in this process, a few at once: each may take as much memory as a workflow."""
 
-    def __init__(self, store: LogReader, plan: ExecutorPlan, compiler: Compiler) -> None:
+    def __init__(self, store: LogReader, plan: Callable[[], ExecutorPlan], compiler: Compiler) -> None:
         self._store = store
         self._plan = plan
         self._compiler = compiler
@@ -44,38 +45,24 @@ class LocalReplayer:
 
     async def saved(self, execution_id: ExecutionId) -> SavedLog:
         """Read the log of a workflow and what a replay needs beside it."""
-        log = await self._store.read_log(execution_id)
-        if not log.entries:
-            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
-        created = log.entries[0].event
-        assert isinstance(created, Created)
-        if created.terms is None:
-            raise CallerError("not_a_workflow", f"{execution_id} is no workflow, and only workflows are replayed")
-        function = self._plan.functions.get(created.ffqn)
+        log, plan = await self._store.read_log(execution_id), self._plan()
+        ffqn = log.entries[0].event.ffqn if log.entries and isinstance(log.entries[0].event, Created) else ""
+        function = plan.functions.get(ffqn)
         limits = GuestLimits() if function is None else function.component.limits
-        types = {ffqn: known.type for ffqn, known in self._plan.functions.items()}
-        return SavedLog(
-            execution_id=execution_id,
-            entries=log.entries,
-            responses=log.responses,
-            functions=functions_in(log.entries, types),
-            memory=limits.memory,
-            fuel=limits.fuel or 0,
-            host_calls=limits.host_calls,
-            value=limits.value,
-        )
+        return saved_log(execution_id, log, limits, plan.types)
 
     async def replay(self, execution_id: ExecutionId, code: bytes | None) -> ReplayReport:
         """Replay an execution on the active generation's code, or on the component given."""
         async with self._turns:
             saved = await self.saved(execution_id)
-            types = {ffqn: known.type for ffqn, known in self._plan.functions.items()}
+            plan = self._plan()
+            types = plan.types
             if code is not None:
                 component = await self._compiler.load(code, "workflow")
                 return report_of(saved, component.digest, await rehearse(saved, component, types))
-            function = self._plan.functions.get(saved.created.ffqn)
+            function = plan.functions.get(saved.created.ffqn)
             if function is None:
-                ffqn, generation = saved.created.ffqn, self._plan.generation
+                ffqn, generation = saved.created.ffqn, plan.generation
                 message = f"generation {generation} has no {ffqn}: send a component that has it"
                 raise CallerError("function_not_found", message)
             program = Program(function.linked, function.ffqn, function.component.limits)

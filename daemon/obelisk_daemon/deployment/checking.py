@@ -5,8 +5,9 @@ Every stage goes on with what the stage before left, so that one run reports all
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -15,6 +16,7 @@ from obelisk_config import (
     Diagnostic,
     Manifest,
     ManifestError,
+    Severity,
     Surroundings,
     at,
     draft,
@@ -25,12 +27,24 @@ from obelisk_daemon.deployment.candidate import Files, read_components
 from obelisk_daemon.deployment.linking import check_links
 from obelisk_daemon.deployment.secrets import read_secrets
 from obelisk_daemon.deployment.stubs import Stub, read_stubs
-from obelisk_daemon.errors import ComponentError
+from obelisk_daemon.errors import ComponentError, OperatorError
 from obelisk_daemon.execution.wit_host import host_function
+from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import EngineKind
 from obelisk_daemon.wasm.wasi.secret import Secret
+
+Stage: TypeAlias = Literal["seen", "parsed", "validated", "compiled", "linked", "staged", "active"]
+"""What a manifest gets to, in order (DESIGN.md section 8)."""
+
+
+class Refusal(ManifestError):  # noqa: N818 - a verdict
+    """A manifest can't become active; `stage` is the one that it did not get to."""
+
+    def __init__(self, stage: Stage, diagnostics: Iterable[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.stage = stage
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -52,6 +66,22 @@ class Candidate(msgspec.Struct, frozen=True):
         yield from (self.components[spec.name] for spec in manifest.components)
         yield from (self.stubs[spec.name] for spec in manifest.stubs)
 
+    def path_of(self, name: str) -> str | None:
+        """Give the file of a component or stub; None where it has none."""
+        paths: dict[str, str | None] = {spec.name: spec.path for spec in self.manifest.components}
+        return (paths | {stub.name: stub.path for stub in self.manifest.stubs}).get(name)
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Give the names of the components and stubs that export functions, by ffqn."""
+        names = [*(one.name for one in self.manifest.components), *(one.name for one in self.manifest.stubs)]
+        return {str(ffqn): name for name, one in zip(names, self.exporting, strict=True) for ffqn in one.exports}
+
+    @property
+    def exports(self) -> dict[str, FunctionType]:
+        """Give the types of all functions that can be called, by ffqn."""
+        return {str(ffqn): of for one in self.exporting for ffqn, of in one.exports.items()}
+
     @property
     def content_hash(self) -> str:
         """Identify what would run: the manifest's bytes and the digests of its components."""
@@ -66,26 +96,40 @@ async def check(
     compiler: Compiler,
     *,
     dev: bool = False,
+    stored: Files | None = None,
     need_secrets: bool = True,
 ) -> Candidate:
-    """Check a manifest completely. Unless `need_secrets`, those that can't be read are warnings.
+    """Check a manifest completely. Files that are `stored` are taken in place of those on the disk, as they are.
+
+    Secrets are read in any case; those that can't be are errors, or warnings unless `need_secrets`.
 
     Raises:
-        ManifestError: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
+        Refusal: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
     """
-    drafted = draft(source, file, surroundings)
+    try:
+        drafted = draft(source, file, surroundings)
+    except ManifestError as error:
+        raise Refusal("parsed", error.diagnostics) from None
     manifest = drafted.manifest
-    files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
-    secrets, unreadable = await asyncio.to_thread(
-        read_secrets, manifest, surroundings.variables, "error" if need_secrets else "warning"
-    )
+    files, unread = stored or Files({}, {}), tuple[Diagnostic, ...]()
+    if stored is None:
+        files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
+    severity: Severity = "error" if need_secrets else "warning"
+    secrets, unreadable = await asyncio.to_thread(read_secrets, manifest, surroundings.variables, severity)
     loaded, uncompiled = await _compile(manifest, files, compiler)
     components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
     stubs, untyped = read_stubs(manifest, files, loaded)
     unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
-    diagnostics = in_order((*drafted.diagnostics, *unread, *unreadable, *uncompiled, *untyped, *unlinked))
-    if has_errors(diagnostics):
-        raise ManifestError(diagnostics)
+    found: dict[Stage, Sequence[Diagnostic]] = {
+        "parsed": drafted.diagnostics,
+        "validated": (*unread, *unreadable),
+        "compiled": (*uncompiled, *untyped),
+        "linked": unlinked,
+    }
+    diagnostics = in_order(diagnostic for stage in found.values() for diagnostic in stage)
+    for stage, of_stage in found.items():
+        if has_errors(of_stage):
+            raise Refusal(stage, diagnostics)
     return Candidate(source, manifest, files, components, stubs, diagnostics, secrets)
 
 
@@ -103,7 +147,7 @@ async def _compile(
     for name, result in zip(names, loaded, strict=True):
         if isinstance(result, Component):
             components[name] = result
-        elif isinstance(result, ComponentError):
+        elif isinstance(result, ComponentError | OperatorError):  # the second: it could not be compiled here and now
             path = (*manifest.positions[name], "path")
             message = f'"{name}" can\'t be used: {result}'
             found.append(at(manifest.document, path, result.code, message, ""))

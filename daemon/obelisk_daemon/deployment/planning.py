@@ -1,15 +1,19 @@
 """From a checked manifest to what an executor runs: components linked once, settings merged once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
+from weakref import WeakValueDictionary
+
+import msgspec
 
 from obelisk_config import ComponentSpec, FunctionSettings
 from obelisk_daemon.deployment.checking import Candidate
 from obelisk_daemon.deployment.stubs import Stub
+from obelisk_daemon.execution.called_functions import expected_type
 from obelisk_daemon.execution.events import RetryPolicy
 from obelisk_daemon.execution.wit_extensions import find_extension
-from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.execution.wit_types import FunctionType, same_shape
 from obelisk_daemon.executor.plan import ComponentPlan, ExecutorPlan, FunctionPlan
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import wasi
@@ -26,20 +30,86 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _CANCELLABLE: Final = "-cancellable"
 
 
-def plan_generation(candidate: Candidate, generation: int) -> ExecutorPlan:
-    """Link every component and put its functions together with their settings; add the stubs, which are never run."""
-    manifest = candidate.manifest
+class Linker:
+    """Links components; what was linked to the same before, and is still in use, is not linked again."""
+
+    def __init__(self) -> None:
+        self._linked: WeakValueDictionary[object, LinkedComponent] = WeakValueDictionary()
+
+    def link(self, component: Component, types: Mapping[str, FunctionType]) -> LinkedComponent:
+        """Bind a component's imports; `types` are those of other components' functions, by ffqn.
+
+        Raises:
+            ComponentError: `missing_import`.
+        """
+        found = (find_extension(one.interface, one.function) for one in component.imports)
+        targets = {str(extension.target) for extension in found if extension is not None}
+        extended = tuple((name, types[name]) for name in sorted(targets) if name in types)
+        key = (component.digest, component.kind, extended)
+        linked = self._linked.get(key)
+        if linked is None:
+            linked = self._linked[key] = link(component, types)
+        return linked
+
+
+class Retained(msgspec.Struct, frozen=True):
+    """Older code of a component that unfinished executions are on, and the functions of it that they need."""
+
+    name: str
+    component: Component
+    ffqns: tuple[Ffqn, ...]
+
+
+def plan_generation(
+    candidate: Candidate, generation: int, linker: Linker | None = None, retained: Sequence[Retained] = ()
+) -> ExecutorPlan:
+    """Link every component and put its functions together with their settings; add the stubs, which are never run.
+
+    Code that is `retained` gets the settings that its component has now. The plan is for no executor in particular.
+    """
+    linker = linker or Linker()
+    manifest, types = candidate.manifest, candidate.exports
     functions: dict[str, FunctionPlan] = {}
-    types = {str(ffqn): of for one in candidate.exporting for ffqn, of in one.exports.items()}
     for spec in manifest.components:
-        component = candidate.components[spec.name]
-        linked = link(component, types)
-        planned = _component_plan(spec, component, linked, candidate.secrets)
-        for ffqn, of in component.exports.items():
-            functions[str(ffqn)] = _function_plan(ffqn, of, planned, spec.settings_for(str(ffqn)))
+        functions |= _function_plans(spec, candidate.components[spec.name], linker, types, candidate.secrets)
     for spec_of_stub in manifest.stubs:
         functions |= _stub_plans(candidate.stubs[spec_of_stub.name])
-    return ExecutorPlan(generation, functions, frozenset(manifest.executor.labels))
+    older: dict[tuple[str, str], FunctionPlan] = {}
+    broken: list[tuple[str, str]] = []
+    for one in retained:
+        now = manifest.component(one.name)
+        assert now is not None, "what is retained is of a component that is still there"
+        planned = _function_plans(now, one.component, linker, types, candidate.secrets)
+        older |= {(str(ffqn), one.component.digest): planned[str(ffqn)] for ffqn in one.ffqns}
+        broken += [(one.component.digest, ffqn) for ffqn in broken_calls(one.component, types)]
+    return ExecutorPlan(generation, functions, frozenset(), older, broken)
+
+
+def broken_calls(component: Component, types: Mapping[str, FunctionType]) -> list[str]:
+    """Find the functions of other components that some code calls, and that are missing or of another type now."""
+    broken = []
+    for imported in component.imports:
+        if imported.interface.startswith(("wasi:", "obelisk:")):
+            continue
+        extension = find_extension(imported.interface, imported.function)
+        target = f"{imported.interface}.{imported.function}" if extension is None else str(extension.target)
+        if target not in types or not same_shape(imported.type, expected_type(imported, types[target])):
+            broken.append(target)
+    return broken
+
+
+def _function_plans(
+    spec: ComponentSpec,
+    component: Component,
+    linker: Linker,
+    types: Mapping[str, FunctionType],
+    secrets: Mapping[str, Secret],
+) -> dict[str, FunctionPlan]:
+    planned = _component_plan(spec, component, linker.link(component, types), secrets)
+    return {
+        str(ffqn): _function_plan(ffqn, of, planned, spec.settings_for(str(ffqn)))
+        for ffqn, of in component.exports.items()
+    }
 
 
 def link(component: Component, types: Mapping[str, FunctionType]) -> LinkedComponent:
@@ -93,6 +163,8 @@ def _component_plan(
         on_nondeterminism=spec.on_nondeterminism,
         on_trap=spec.on_trap,
         max_history_events=spec.max_history_events,
+        on_upgrade=spec.on_upgrade,
+        max_running=spec.max_running,
     )
 
 

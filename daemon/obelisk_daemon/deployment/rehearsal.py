@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from obelisk_daemon.deployment.planning import link
-from obelisk_daemon.errors import CallerError, ComponentError
+from obelisk_daemon.errors import CallerError, ComponentError, NotFoundError
 from obelisk_daemon.execution.called_functions import Imported, called_functions, expected_type
-from obelisk_daemon.execution.saved_log import SavedLog
+from obelisk_daemon.execution.events import Created
+from obelisk_daemon.execution.saved_log import SavedLog, functions_in
 from obelisk_daemon.execution.wit_extensions import find_extension
 from obelisk_daemon.execution.wit_host import host_function
 from obelisk_daemon.execution.wit_json import params_from_json, same, to_json
@@ -20,6 +21,8 @@ from obelisk_daemon.execution.wit_types import FunctionType, same_shape
 from obelisk_daemon.executor.replaying import Verdict, VerdictKind, replay
 from obelisk_daemon.executor.workflow_guest import Program
 from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.records import StoredLog
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
@@ -51,6 +54,33 @@ def report_of(saved: SavedLog, digest: str, verdict: Verdict) -> ReplayReport:
         expected=verdict.expected,
         got=verdict.got,
         result=verdict.outcome,
+    )
+
+
+def saved_log(
+    execution_id: ExecutionId, log: StoredLog, limits: GuestLimits, types: Mapping[str, FunctionType]
+) -> SavedLog:
+    """Put together what a replay needs; `limits` are those of the component, `types` those of all functions.
+
+    Raises:
+        NotFoundError: `execution_not_found`: the log is empty.
+        CallerError: `not_a_workflow`.
+    """
+    if not log.entries:
+        raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+    created = log.entries[0].event
+    assert isinstance(created, Created)
+    if created.terms is None:
+        raise CallerError("not_a_workflow", f"{execution_id} is no workflow, and only workflows are replayed")
+    return SavedLog(
+        execution_id=execution_id,
+        entries=log.entries,
+        responses=log.responses,
+        functions=functions_in(log.entries, types),
+        memory=limits.memory,
+        fuel=limits.fuel or 0,
+        host_calls=limits.host_calls,
+        value=limits.value,
     )
 
 

@@ -1,5 +1,7 @@
 """When a replay asks for something else than the record says: what is compared, and how it is told."""
 
+from typing import Final
+
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import (
     ChildRequest,
@@ -15,6 +17,9 @@ from obelisk_daemon.execution.events import (
     Schedule,
     Stub,
 )
+
+HOST_ABI: Final = 1
+"""What the host gives a workflow, counted: raised when an old log could replay otherwise on the same code."""
 
 
 class NondeterminismError(Exception):

@@ -159,6 +159,10 @@ class Created(_Event, frozen=True, tag="created"):
     terms: GuestTerms | None = None
     intent: Intent | None = None
     """What a client asked for as the time to start, if not at once; `due_at` is what came of it."""
+    labels: tuple[str, ...] = ()
+    """What the submitter requires of the executor beside what the function requires: sorted."""
+    priority: int | None = None
+    """What the submitter asked for, 0 to 9; if nothing, the manifest's holds."""
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, array_like=True):
@@ -182,6 +186,8 @@ class Locked(_Event, frozen=True, tag="locked"):
     generation: int
     timeout_us: int
     retry: RetryPolicy
+    upgrade_from: str | None = None
+    """The digest that the execution has so far: this run tries whether its log replays on `digest`."""
 
 
 class Unlocked(_Event, frozen=True, tag="unlocked"):
@@ -239,6 +245,21 @@ class Unpaused(_Event, frozen=True, tag="unpaused"):
     reason: str
 
 
+class ComponentUpgraded(_Event, frozen=True, tag="component_upgraded"):
+    """The log was replayed on other code: it goes on with that (`ok`), or stays where it was.
+
+    `version` and `message` are of the divergence. `abi` is the version of the host interface it was tried under.
+    `forced`: an operator moved it without a replay.
+    """
+
+    ok: bool
+    digest: str
+    abi: int
+    version: int | None = None
+    message: str | None = None
+    forced: bool = False
+
+
 class CancellationRequested(_Event, frozen=True, tag="cancellation_requested"):
     """Somebody wants the execution to end; with `force`, also what below it may not be cancelled otherwise."""
 
@@ -256,6 +277,7 @@ Event: TypeAlias = (
     | Paused
     | Unpaused
     | CancellationRequested
+    | ComponentUpgraded
 )
 
 

@@ -16,6 +16,8 @@ FailureKind: TypeAlias = Literal[
     "nondeterminism",
     "cancelled",
     "child_failed",
+    "evicted",
+    "rejected",
     "uncategorized",
 ]
 """Exact in the API; `projection` maps them to the five kinds of the host interface."""

@@ -7,6 +7,7 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import (
     CancellationRequested,
+    ComponentUpgraded,
     Created,
     Entry,
     Finished,
@@ -48,6 +49,8 @@ class State(msgspec.Struct, frozen=True):
     join_set: str | None = None
     pause_reason: str | None = None
     outcome: Outcome | None = None
+    started_at: Instant | None = None
+    """When it was first locked."""
 
     @property
     def attempt(self) -> int:
@@ -112,8 +115,9 @@ def _transition(state: State, entry: Entry) -> State:
                 executor_id=locked.executor_id,
                 run_id=locked.run_id,
                 locked_version=entry.version,
-                digest=locked.digest,
+                digest=locked.digest if locked.upgrade_from is None else state.digest,
                 join_set=None,
+                started_at=state.started_at or entry.created_at,
             )
         case HistoryEvent(event=JoinNext(join_set=join_set)):
             _require(_is_running(state), state, entry)
@@ -145,6 +149,9 @@ def _transition(state: State, entry: Entry) -> State:
         case CancellationRequested(force=force):
             _require(state.lifecycle != "cancelling" or force, state, entry)
             return change(state, lifecycle="cancelling", pause_reason=None)
+        case ComponentUpgraded(ok=ok, digest=digest):
+            _require(state.lifecycle != "cancelling", state, entry)
+            return change(state, digest=digest) if ok else state
         case Created():
             raise InvariantError(f"`created` is only the first event, not version {entry.version}")
         case other:

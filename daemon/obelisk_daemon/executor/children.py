@@ -2,13 +2,17 @@
 
 from typing import Final
 
+import msgspec
+
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution import codec
-from obelisk_daemon.execution.events import ChildRequest, Created, Entry, Event, Schedule
+from obelisk_daemon.execution.attempt import failure_outcome
+from obelisk_daemon.execution.events import ChildRequest, Created, Entry, Event, Finished, Schedule
+from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import apply, fold
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.run import Services
-from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.records import Held, NewExecution
 
 NEVER: Final = Instant(253_402_300_799_999_999)
@@ -39,38 +43,58 @@ def created(
     )
 
 
-def new_execution(execution_id: ExecutionId, event: Created, at: Instant) -> NewExecution:
+def new_execution(
+    execution_id: ExecutionId, event: Created, at: Instant, spare_failure: FailureId | None = None
+) -> NewExecution:
     """Make an execution that waits to be locked."""
     entries = (Entry(0, at, event),)
-    return NewExecution(execution_id, entries, fold(entries))
+    return NewExecution(execution_id, entries, fold(entries), spare_failure=spare_failure)
+
+
+def uncallable(
+    services: Services, execution_id: ExecutionId, ffqn: str, params: list[object], at: Instant, **of: object
+) -> NewExecution:
+    """Make an execution that ends as it begins: what is called isn't there, or isn't what the caller's code knows.
+
+    `of` are further fields of the first event.
+    """
+    event = msgspec.structs.replace(Created(ffqn=ffqn, params=params, component="", digest="", due_at=at), **of)
+    reason = f"generation {services.plan.generation} has no {ffqn} of the type that the caller's code knows"
+    failure = FailureRecord(services.ids.failure(), "uncategorized", reason)
+    entries = (Entry(0, at, event), Entry(1, at, Finished(failure_outcome(failure))))
+    return NewExecution(execution_id, entries, fold(entries), failure)
 
 
 def new_child(
-    services: Services, request: ChildRequest, parent: tuple[ExecutionId, str], at: Instant, *, lock: bool
-) -> tuple[NewExecution, Held | None]:
-    """Make a child; with `lock`, one that is held by this executor from its first transaction on."""
-    function = services.plan.functions[request.ffqn]
-    event = created(services, function, request.params, at, parent=parent)
-    new = new_execution(request.execution_id, event, at)
-    if not lock:
-        return new, None
+    services: Services, function: FunctionPlan, request: ChildRequest, parent: tuple[ExecutionId, str], at: Instant
+) -> NewExecution:
+    """Make a child that waits to be locked."""
+    return new_execution(request.execution_id, created(services, function, request.params, at, parent=parent), at)
+
+
+def lock_new(services: Services, function: FunctionPlan, new: NewExecution, at: Instant) -> tuple[NewExecution, Held]:
+    """Have a child be held by this executor from its first transaction on."""
     locked = services.plan.locking(services.executor_id, function)(services.ids.run(), 1)
     entry = Entry(1, at, locked)
     new = NewExecution(new.execution_id, (*new.entries, entry), apply(new.state, entry))
-    return new, Held(new.execution_id, locked, event, at, new.state)
+    return new, Held(new.execution_id, locked, new.created, at, new.state)
 
 
-def new_scheduled(services: Services, event: Schedule, by: ExecutionId, at: Instant) -> NewExecution:
+def new_scheduled(
+    services: Services, caller_digest: str, event: Schedule, by: ExecutionId, at: Instant
+) -> NewExecution:
     """Make a top-level execution that a workflow asked for."""
-    function = services.plan.functions[event.ffqn]
     assert isinstance(event.params, list)
-    return new_execution(
-        event.execution_id, created(services, function, event.params, event.due_at, scheduled_by=by), at
-    )
+    function = services.plan.callee(event.ffqn, caller_digest)
+    if function is None:
+        return uncallable(services, event.execution_id, event.ffqn, event.params, at, scheduled_by=by)
+    made = created(services, function, event.params, event.due_at, scheduled_by=by)
+    return new_execution(event.execution_id, made, at, services.ids.failure())
 
 
 def is_call_of(existing: Event, event: Schedule) -> bool:
     """Tell if an execution, by its first event, is what a workflow asks for: the same once more changes nothing."""
     assert isinstance(existing, Created)
-    wanted = (event.ffqn, codec.encode(event.params), None, None)
-    return (existing.ffqn, codec.encode(existing.params), existing.intent, existing.retried_from) == wanted
+    wanted = (event.ffqn, codec.encode(event.params), None, None, (), None)
+    params, more = codec.encode(existing.params), (existing.intent, existing.retried_from)
+    return (existing.ffqn, params, *more, existing.labels, existing.priority) == wanted

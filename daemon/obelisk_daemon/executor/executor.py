@@ -4,7 +4,6 @@ A slot is held by a run that may compute; a workflow that waits gives its slot b
 """
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Final
 
@@ -13,8 +12,7 @@ import structlog
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.executor.activity import ActivityRun
-from obelisk_daemon.executor.cancellation import Canceller
-from obelisk_daemon.executor.plan import FunctionPlan
+from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.executor.workflow import WorkflowRun
@@ -27,6 +25,7 @@ from obelisk_daemon.storage.records import (
     NewResponse,
     Release,
     ResponseChange,
+    Runnable,
     VersionConflictError,
 )
 
@@ -38,8 +37,9 @@ _log = structlog.get_logger("executor")
 class Executor:
     """Runs executions, at most `max_running` at a time. `run` is a task of the supervisor; `stop` lets it end."""
 
-    def __init__(self, services: Services, timers: Timers, max_running: int) -> None:
-        self._services = services
+    def __init__(self, services: Services, timers: Timers, max_running: int, name: str = "default") -> None:
+        self.name = name
+        self.services = services
         self._timers = timers
         self._max_running = max_running
         self._occupied = 0
@@ -52,12 +52,19 @@ class Executor:
         self._changed = asyncio.Event()
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
-        self.canceller = Canceller(services, self)
+        self._runnable: list[Runnable] = []
+        """What may be locked by the plan, first what was not served for longest (DESIGN.md section 5)."""
+        self._runnable_by: ExecutorPlan | None = None
 
     @property
     def running(self) -> int:
         """Count the runs that hold a slot."""
         return self._occupied
+
+    @property
+    def max_running(self) -> int:
+        """Give how many runs may hold a slot."""
+        return self._max_running
 
     @property
     def hot(self) -> int:
@@ -85,17 +92,38 @@ class Executor:
             run = self._runs.get(change.execution_id)
             if isinstance(run, WorkflowRun):
                 run.deliver(change.response)
-        elif change.lifecycle == "cancelling":
-            self.canceller.go_on(change.execution_id)
         elif change.lifecycle == "paused":
             self._drop_paused(change.execution_id)
-        elif change.status == "pending_at" and not change.is_held:
+        elif change.status == "pending_at" and change.lifecycle == "active" and not change.is_held:
             assert change.due_at is not None
-            if change.due_at <= self._services.clock.now():
+            if change.due_at <= self.services.clock.now():
                 self._backlog += 1
                 self._wake.set()
             else:
                 self._timers.note(change.due_at)
+
+    def adopt(self, plan: ExecutorPlan, max_running: int) -> None:
+        """Work by another plan from now on. Runs end on the code they have; hot workflows of replaced code leave."""
+        before, self.services.plan = self.services.plan, plan
+        self._max_running = max_running
+        for run in list(self._runs.values()):
+            if isinstance(run, WorkflowRun):
+                self._renew(run, before)
+        self.wake()
+
+    def _renew(self, run: WorkflowRun, before: ExecutorPlan) -> None:
+        """Give a workflow in memory its new settings, or have it leave at its next block to try other code."""
+        ffqn, plan = str(run.function.ffqn), self.services.plan
+        newer = plan.on(ffqn, run.held.locked.digest)
+        if newer is not None and newer.component.name == run.function.component.name:
+            run.function = newer
+        was, now = before.functions.get(ffqn), plan.functions.get(ffqn)
+        changed = now is not None and (was is None or was.component.digest != now.component.digest)
+        if now is None or not changed or now.component.on_upgrade == "pin":
+            return
+        run.is_outdated = True
+        if run.execution_id in self._resting.get(run.function.component.name, ()):
+            run.drop("outdated")
 
     async def stop(self, grace: timedelta) -> None:
         """Lock nothing more, give running attempts `grace` to end, then drop and release the rest."""
@@ -128,14 +156,14 @@ class Executor:
         """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
         if self._stopping or self._occupied + self._backlog >= self._max_running:
             return False
-        if not self._services.plan.offers(function):
-            return False
+        if not self.services.plan.offers(function) or function.component.max_running is not None:
+            return False  # what is limited over the whole store is counted where it is locked
         self._occupied += 1
         return True
 
     def start_reserved(self, held: Held, created: Ticket) -> None:
         """Start a child in the slot that was reserved for it, once its creation is durable."""
-        self._start(held, created)
+        self._start(held, self.services.plan, created)
 
     def rest(self, run: Run) -> None:
         """Free the slot of a workflow that waits; of too many in memory, drop the one that has waited longest."""
@@ -163,18 +191,6 @@ class Executor:
         """Tell if executions wait for a slot."""
         return self._backlog > 0 and self._occupied >= self._max_running
 
-    @property
-    def is_stopping(self) -> bool:
-        """Tell if no new work is taken any more."""
-        return self._stopping
-
-    def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
-        """Own a task of the cancellation for as long as this executor runs."""
-        if self._tasks is None or self._stopping:
-            work.close()  # when work starts, here or after a restart, all unfinished cancellations are looked at
-            return
-        self._tasks.create_task(work, name=name)
-
     def note_timer(self, due_at: Instant) -> None:
         """Wake the timers for a delay."""
         self._timers.note(due_at)
@@ -188,15 +204,17 @@ class Executor:
         return parent
 
     async def _lock(self, limit: int) -> int:
-        services = self._services
+        services, plan = self.services, self.services.plan
         self._backlog = 0
+        if self._runnable_by is not plan:
+            self._runnable, self._runnable_by = plan.runnable(services.executor_id), plan
         request = LockRequest(
             executor_id=services.executor_id,
             at=services.clock.now(),
             limit=limit,
-            generation=services.plan.generation,
-            runnable=services.plan.runnable(services.executor_id),
+            runnable=self._runnable,
             new_run=services.ids.run,
+            labels=plan.labels,
         )
         try:
             held = await services.store.lock(request)
@@ -208,18 +226,25 @@ class Executor:
             self._backlog = self._max_running
         for one in held:
             self._occupied += 1
-            self._start(one)
+            self._start(one, plan)
+        served = {one.created.ffqn for one in held}
+        if len(served) < len(self._runnable):
+            self._runnable.sort(key=lambda one: one.ffqn in served)
         return len(held)
 
-    def _start(self, held: Held, created: Ticket | None = None) -> None:
+    def _start(self, held: Held, plan: ExecutorPlan, created: Ticket | None = None) -> None:
+        """Start a run, on the code of the plan that it was locked by; there may be another one by now."""
         assert self._tasks is not None
-        function = self._services.plan.functions[held.created.ffqn]
+        function = plan.on(held.created.ffqn, held.locked.digest)
+        assert function is not None, "it was locked for code that was not offered"
         kind = WorkflowRun if function.component.kind == "workflow" else ActivityRun
-        run = kind(self._services, self, held, function)
+        run = kind(self.services, self, held, function)
         self._runs[held.execution_id] = run
         run.task = self._tasks.create_task(self._carry_out(run, created), name=held.execution_id)
         if self._stopping:  # it was being locked when the stop began
             run.drop("stopping")
+        if isinstance(run, WorkflowRun) and plan is not self.services.plan:
+            self._renew(run, plan)
 
     async def _carry_out(self, run: Run, created: Ticket | None) -> None:
         """Own a run from its lock to its end. This is the edge at which a failure of ours is told and survived."""
@@ -227,6 +252,8 @@ class Executor:
             run.begin()
             if created is not None:
                 await created.durable()
+                if run.execution_id in created.left_unlocked:
+                    raise VersionConflictError(run.execution_id)
             await run.run()
         except asyncio.CancelledError:
             if run.drop_reason is None:
@@ -250,9 +277,9 @@ class Executor:
         if self._runs.get(run.execution_id) is run:
             del self._runs[run.execution_id]
         while True:
-            now = self._services.clock.now()
+            now = self.services.clock.now()
             try:
-                await self._services.store.release(Release(run.execution_id, run.run_id, reason, now, after(now, wait)))
+                await self.services.store.release(Release(run.execution_id, run.run_id, reason, now, after(now, wait)))
             except ObeliskError as error:
                 _log.warning("release_failed", execution_id=run.execution_id, code=error.code)
                 if self._stopping:

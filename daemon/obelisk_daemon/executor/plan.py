@@ -1,6 +1,7 @@
 """What an executor needs to run a function, put together once per generation."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -36,6 +37,8 @@ class ComponentPlan(msgspec.Struct, frozen=True):
     on_nondeterminism: Literal["pause", "fail"] = "pause"
     on_trap: Literal["fail", "pause"] = "fail"
     max_history_events: int = 50_000
+    on_upgrade: Literal["latest", "replay", "pin", "force"] = "latest"
+    max_running: int | None = None
 
 
 class FunctionPlan(msgspec.Struct, frozen=True):
@@ -65,22 +68,56 @@ class FunctionPlan(msgspec.Struct, frozen=True):
 
 
 class ExecutorPlan:
-    """The functions of one generation that this executor may run, and all that workflows may call."""
+    """The functions of one generation that this executor may run, and all that workflows may call.
 
-    def __init__(self, generation: int, functions: Mapping[str, FunctionPlan], labels: frozenset[str]) -> None:
+    `retained` is older code that unfinished executions are on, by ffqn and digest. `broken` names the functions that
+    such code (by its digest) calls as what they are no longer.
+    """
+
+    def __init__(
+        self,
+        generation: int,
+        functions: Mapping[str, FunctionPlan],
+        labels: frozenset[str],
+        retained: Mapping[tuple[str, str], FunctionPlan] = MappingProxyType({}),
+        broken: Collection[tuple[str, str]] = (),
+    ) -> None:
         self.generation = generation
         self.functions = functions
-        self._labels = labels
+        self.labels = labels
+        self.retained = retained
+        self._broken = frozenset(broken)
+
+    @property
+    def types(self) -> dict[str, FunctionType]:
+        """Give the types of all functions, by ffqn."""
+        return {ffqn: function.type for ffqn, function in self.functions.items()}
+
+    def with_labels(self, labels: Iterable[str]) -> "ExecutorPlan":
+        """Give the same plan for an executor that offers these labels."""
+        return ExecutorPlan(self.generation, self.functions, frozenset(labels), self.retained, self._broken)
+
+    def on(self, ffqn: str, digest: str) -> FunctionPlan | None:
+        """Find a function on some code, current or older."""
+        current = self.functions.get(ffqn)
+        if current is not None and current.component.digest == digest:
+            return current
+        return self.retained.get((ffqn, digest))
+
+    def callee(self, ffqn: str, caller_digest: str) -> FunctionPlan | None:
+        """Find a function that some code calls; None where there is none of the type that this code knows."""
+        return None if (caller_digest, ffqn) in self._broken else self.functions.get(ffqn)
 
     def offers(self, function: FunctionPlan) -> bool:
         """Tell if this executor has all labels that the function requires."""
-        return function.component.kind != "stub" and function.labels <= self._labels
+        return function.component.kind != "stub" and function.labels <= self.labels
 
     def runnable(self, executor_id: ExecutorId) -> list[Runnable]:
         """Give what this executor may lock."""
+        older = ((ffqn, function) for (ffqn, _), function in self.retained.items())
         return [
             Runnable(name, function.component.digest, self.locking(executor_id, function))
-            for name, function in self.functions.items()
+            for name, function in (*self.functions.items(), *older)
             if self.offers(function)
         ]
 

@@ -14,13 +14,16 @@ from obelisk_daemon.execution.state import State, apply
 from obelisk_daemon.executor.logs import Level
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
+from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.port import Store, Ticket
 from obelisk_daemon.storage.records import Append, Held, LogLine, NewExecution, NewResponse
 from obelisk_daemon.wasm.guest import Trapped
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.context import WasiClock
 
-DropReason: TypeAlias = Literal["stopping", "cancelled", "conflict", "evicted", "overrun", "paused", "yielded"]
+DropReason: TypeAlias = Literal[
+    "stopping", "cancelled", "conflict", "evicted", "outdated", "overrun", "paused", "upgraded", "yielded"
+]
 
 _TRAP_KINDS: dict[str, FailureKind] = {
     "out_of_fuel": "out_of_fuel",
@@ -43,6 +46,7 @@ class Services(msgspec.Struct):
     http: HttpClient
     plan: ExecutorPlan
     forward: Callable[[ExecutionId, Level, str], None]
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
 
 
 class Neighbours(Protocol):

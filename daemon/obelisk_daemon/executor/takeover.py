@@ -4,6 +4,7 @@ On SQLite this is done once, at start: the state directory is held exclusively, 
 one of a process that is gone.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -22,8 +23,8 @@ class Recovered(msgspec.Struct, frozen=True):
     lost_runs: int
 
 
-async def take_over(store: RecoveryStore, alive: ExecutorId, clock: Clock, ids: IdSource) -> Recovered:
-    """End every run of dead executors, so that their executions can be locked again."""
+async def take_over(store: RecoveryStore, alive: Collection[ExecutorId], clock: Clock, ids: IdSource) -> Recovered:
+    """End every run of executors that are not alive, so that their executions can be locked again."""
     await store.release_hot(alive)
     count = 0
     while lost := await store.lost_runs(alive, _BATCH):

@@ -5,11 +5,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, Literal, TypeGuard
 
+import structlog
+
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome, was_lost_too_often
-from obelisk_daemon.execution.divergence import NondeterminismError
+from obelisk_daemon.execution.divergence import HOST_ABI, NondeterminismError
 from obelisk_daemon.execution.events import (
     ChildRequest,
+    ComponentUpgraded,
     DelayRequest,
     Entry,
     Finished,
@@ -20,13 +23,14 @@ from obelisk_daemon.execution.events import (
     Response,
     ResponseItem,
     Schedule,
+    Unlocked,
 )
 from obelisk_daemon.execution.joinsets import JoinSet
 from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returned
 from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
-from obelisk_daemon.executor.children import is_call_of, new_child, new_scheduled
+from obelisk_daemon.executor.children import is_call_of, lock_new, new_child, new_scheduled, uncallable
 from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
@@ -41,6 +45,7 @@ from obelisk_daemon.wasm.values import ValueShapeError
 _YIELD_AFTER: Final = 20_000
 """Events that one run may write before it gives its slot to others that wait for one."""
 _CHECKS_PER_TIMEOUT: Final = 4
+_log = structlog.get_logger("workflow")
 
 
 class _UnloadedError(Exception):
@@ -57,6 +62,11 @@ class WorkflowRun(Run):
         self._answered: asyncio.Future[None] | None = None
         self._early: list[Response] | None = []
         self.dropped: list[str] = []
+        self.is_outdated = False
+        """Other code is active now: it leaves memory when it blocks next, and its next run tries that code."""
+        self._is_trial = held.locked.upgrade_from is not None
+        self._misfitting: ComponentUpgraded | None = None
+        """What a trial of other code ended with, if its log doesn't replay there."""
         self._unwritten: tuple[FailureRecord, ...] = ()
         """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
         self.journal = self._journal(StoredLog([Entry(0, held.created_at, held.created)], []))
@@ -87,12 +97,32 @@ class WorkflowRun(Run):
             logs = ()
             self._unwritten = () if end.failure is None else (end.failure,)
         new = self._take_new()
-        before, scheduled = self.entries(history(new)), self._scheduled(new)
+        before, scheduled = self._record(new), self._scheduled(new)
         end = End(end.event, next(iter(self._unwritten), None))
         await self.end(end, logs, before=before, scheduled=scheduled, after=self._ahead_of)
+        if isinstance(end.event, Paused):
+            self.services.metrics.automatic_pauses.labels(end.event.reason).inc()
+            _log.warning("paused", execution_id=self.execution_id, reason=end.event.reason, detail=end.event.message)
+
+    def _record(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[Entry, ...]:
+        """Make entries of what was asked, after what came of trying other code, once that is known."""
+        events = history(new)
+        if self._is_trial and (self._misfitting is not None or not self.journal.is_replaying):
+            self._is_trial = False
+            tried = self._misfitting or ComponentUpgraded(True, self.held.locked.digest, HOST_ABI)
+            # not later than what follows: that has the time which the guest saw
+            events.insert(0, (self.state.changed_at, tried))
+            self.services.metrics.upgrades.labels("ok" if tried.ok else "failed").inc()
+            _log.info(
+                "upgraded" if tried.ok else "upgrade_failed", execution_id=self.execution_id, detail=tried.message
+            )
+        return self.entries(events)
 
     def _scheduled(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[NewExecution, ...]:
-        return tuple(new_scheduled(self.services, item, self.execution_id, at) for at, item in new if _schedules(item))
+        digest = self.held.locked.digest
+        return tuple(
+            new_scheduled(self.services, digest, item, self.execution_id, at) for at, item in new if _schedules(item)
+        )
 
     async def _end_of_function(self) -> End:
         """Run the guest, unless its function had ended in an earlier run and only its join sets are left to close."""
@@ -129,15 +159,17 @@ class WorkflowRun(Run):
         try:
             ended = await call_workflow(program, self.held.created, self, self._logs)
         except NondeterminismError as diverged:
-            return self._diverged(diverged, "")
+            return self._cant_replay(diverged.version, str(diverged))
         except ValueShapeError as misfit:
-            return self._misfit(misfit)
+            return self._cant_replay(None, f"the stored values don't fit this code: {misfit}")
         except asyncio.CancelledError:
             if self.drop_reason != "overrun":
                 raise
             assert self.task is not None
             self.task.uncancel()
             self.drop_reason = None  # what is left to do may be dropped for another reason
+            if self._is_trial and self.journal.is_replaying:
+                return self._stay(None, "it computed too long between two host calls, before the end of its log")
             attempt = self.concluding(evidence_of(self._logs, []))
             end = conclude_overrun(attempt, "it computed too long between two host calls")
             if isinstance(end.event, Finished):
@@ -152,7 +184,8 @@ class WorkflowRun(Run):
         try:
             self.journal.end(ending_of(ended))
         except NondeterminismError as diverged:
-            return self._diverged(diverged, ended.backtrace if isinstance(ended, Stopped) else "")
+            backtrace = ended.backtrace if isinstance(ended, Stopped) else ""
+            return self._cant_replay(diverged.version, str(diverged), backtrace)
         return End(Finished(ended)) if isinstance(ended, Returned) else self._stopped(ended)
 
     def _watch(self, strikes: int, asked: int) -> None:
@@ -174,10 +207,14 @@ class WorkflowRun(Run):
     async def wait(self, join_set: str) -> ResponseItem:
         """Commit what was asked, then wait for the next response of the join set."""
         needed = self.journal.sets[join_set].taken + 1
-        await self._block(join_set, needed, keep=self.function.component.on_block == "hot")
+        await self._block(join_set, needed, keep=self._stays_in_memory)
         item = self.journal.take(join_set)
         assert item is not None
         return item
+
+    @property
+    def _stays_in_memory(self) -> bool:
+        return self.function.component.on_block == "hot" and not self.is_outdated
 
     async def flush(self) -> None:
         """Commit what was asked; give way to other work when much of it waits."""
@@ -197,8 +234,7 @@ class WorkflowRun(Run):
     async def close(self, join_set: str) -> None:
         """Close a join set: cancel what can be cancelled, wait for the rest."""
         if not self.journal.sets[join_set].is_closed:
-            keep = self.function.component.on_block == "hot"
-            await self._settle(self.journal.begin_close(join_set), keep=keep)
+            await self._settle(self.journal.begin_close(join_set), keep=self._stays_in_memory)
 
     async def is_taken(self, event: Schedule) -> bool:
         """Tell if there is an execution of that id already, and it is another call."""
@@ -266,7 +302,7 @@ class WorkflowRun(Run):
         requests = [(at, item) for at, item in new if isinstance(item, JoinSetRequest)]
         children = [self._child(at, i.join_set, i.request) for at, i in requests if isinstance(i.request, ChildRequest)]
         delays = [(i.join_set, i.request) for _, i in requests if isinstance(i.request, DelayRequest)]
-        entries = self.entries(history(new))
+        entries = self._record(new)
         if awaits is None:
             self.state = unblock(self.state)  # the last request may be a join-next that was answered at once
         else:
@@ -301,29 +337,31 @@ class WorkflowRun(Run):
         return tuple(id_ for id_, ffqn in closed.children_unanswered() if ffqn in known and known[ffqn].cancellable)
 
     def _child(self, at: Instant, join_set: str, request: ChildRequest) -> tuple[NewExecution, Held | None]:
-        lock = self.neighbours.try_reserve(self.services.plan.functions[request.ffqn])
-        return new_child(self.services, request, (self.execution_id, join_set), at, lock=lock)
+        services, parent = self.services, (self.execution_id, join_set)
+        function = services.plan.callee(request.ffqn, self.held.locked.digest)
+        if function is None:
+            return uncallable(services, request.execution_id, request.ffqn, request.params, at, parent=parent), None
+        new = new_child(services, function, request, parent, at)
+        return lock_new(services, function, new, at) if self.neighbours.try_reserve(function) else (new, None)
 
     def _take_new(self) -> list[tuple[Instant, HistoryItem]]:
         taken, self.journal.new = self.journal.new, []
         return taken
 
-    def _misfit(self, misfit: ValueShapeError) -> End:
-        """Decide what follows when a stored parameter or result no longer fits the code: other code may take it."""
-        message = f"the stored values don't fit this code: {misfit}"
-        if self.function.component.on_nondeterminism == "pause":
-            self.journal.new.clear()
-            return self._paused("nondeterminism", "nondeterminism", message, "")
-        self.journal.new.clear()
-        self.journal.skip_guest()
-        return self._failed("nondeterminism", message, "")
-
-    def _diverged(self, diverged: NondeterminismError, backtrace: str) -> End:
+    def _cant_replay(self, version: int | None, message: str, backtrace: str = "") -> End:
+        """Decide what follows when the code doesn't go on with the log, or with the values in it: other code may."""
         self.journal.new.clear()  # what diverging code asked is no part of the log
+        if self._is_trial:
+            return self._stay(version, message)
         if self.function.component.on_nondeterminism == "pause":
-            return self._paused("nondeterminism", "nondeterminism", str(diverged), backtrace)
+            return self._paused("nondeterminism", "nondeterminism", message, backtrace)
         self.journal.skip_guest()
-        return self._failed("nondeterminism", str(diverged), backtrace)
+        return self._failed("nondeterminism", message, backtrace)
+
+    def _stay(self, version: int | None, message: str) -> End:
+        """Leave the execution on the code it has: the other one does not go on with its log."""
+        self._misfitting = ComponentUpgraded(False, self.held.locked.digest, HOST_ABI, version, message)
+        return End(Unlocked("upgrade_failed", self._now()))
 
     def _stopped(self, stopped: Stopped) -> End:
         if stopped.is_trap and self.function.component.on_trap == "pause":
@@ -331,15 +369,17 @@ class WorkflowRun(Run):
         return self._failed(stopped.kind, stopped.message, stopped.backtrace, stopped.cause)
 
     def _paused(self, reason: Literal["nondeterminism", "trap"], kind: FailureKind, message: str, trace: str) -> End:
-        failure = self._record(kind, message, trace)
+        failure = self._failure(kind, message, trace)
         digest = self.function.component.digest
         return End(Paused(reason, failure.failure_id, digest, failure.message), failure)
 
     def _failed(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> End:
-        failure = self._record(kind, message, backtrace, cause)
+        failure = self._failure(kind, message, backtrace, cause)
         return End(Finished(failure_outcome(failure)), failure)
 
-    def _record(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> FailureRecord:
+    def _failure(
+        self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None
+    ) -> FailureRecord:
         failure_id, evidence = self.services.ids.failure(), evidence_of(self._logs, [])
         return FailureRecord(failure_id, kind, message, backtrace, cause, evidence)
 

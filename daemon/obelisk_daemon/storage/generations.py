@@ -1,12 +1,18 @@
 """What the daemon needs of a database for the accepted versions of its manifest."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import ExecutionId
+
+Cause: TypeAlias = Literal["start", "file", "reload", "rollback"]
+OnUpgrade: TypeAlias = Literal["latest", "replay", "pin", "force"]
+WhenFull: TypeAlias = Literal["reject", "evict-oldest"]
+ALL: Final = ""
+"""In place of a component's name: all of them together."""
 
 
 class StoredComponent(msgspec.Struct, frozen=True):
@@ -16,15 +22,60 @@ class StoredComponent(msgspec.Struct, frozen=True):
     code: bytes
 
 
-class Generation(msgspec.Struct, frozen=True):
-    """An accepted manifest. `allowed` maps every ffqn to the digest that may run it."""
+class AllowedFunction(msgspec.Struct, frozen=True):
+    """What the active generation lets run of a function: its current code, and what becomes of older code.
+
+    `labels` are required of the executor, and sorted.
+    """
+
+    digest: str
+    component: str
+    on_upgrade: OnUpgrade = "latest"
+    labels: tuple[str, ...] = ()
+    priority: int = 5
+
+
+class QueueLimit(msgspec.Struct, frozen=True):
+    """How much of a component, or of `ALL`, may run at once, and how much may wait that was never started."""
+
+    max_running: int | None = None
+    max_pending: int | None = None
+    when_full: WhenFull = "reject"
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted manifest. `allowed` is by ffqn, `components` gives digests by name, `limits` is by component."""
 
     number: int
     activated_at: Instant
     manifest: bytes
     content_hash: str
-    allowed: Mapping[str, str]
-    components: tuple[str, ...] = ()
+    allowed: Mapping[str, AllowedFunction]
+    components: Mapping[str, str] = {}
+    limits: Mapping[str, QueueLimit] = {}
+    cause: Cause = "start"
+    restored: int | None = None
+    """The generation that a rollback went back to."""
+
+
+class GenerationRow(msgspec.Struct, frozen=True):
+    """A line of the history."""
+
+    number: int
+    activated_at: Instant
+    content_hash: str
+    cause: Cause
+    restored: int | None
+
+
+class WorkInProgress(msgspec.Struct, frozen=True):
+    """How many executions of a function are unfinished on one digest, and how many of those were ever started."""
+
+    ffqn: str
+    component: str
+    digest: str
+    unfinished: int
+    started: int
 
 
 class GenerationStore(Protocol):
@@ -34,18 +85,46 @@ class GenerationStore(Protocol):
         """Read the active generation."""
         ...
 
-    async def activate(self, generation: Generation, codes: Sequence[StoredComponent]) -> None:
+    async def generation(self, number: int) -> Generation | None:
+        """Read a generation; of one that isn't active without what it allowed."""
+        ...
+
+    async def generations(self, before: int, limit: int) -> list[GenerationRow]:
+        """Read the history, newest first, of the generations below a number."""
+        ...
+
+    async def activate(
+        self, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None = None
+    ) -> None:
         """Make a generation the active one, with the code it names, if its number follows the active one's.
+
+        `proposed` is a host and the hash of its file, which this generation came of.
 
         Raises:
             ConflictError: `generation_conflict`: another one was first.
         """
         ...
 
+    async def proposal(self, host: str) -> str | None:
+        """Read the hash of the last file of a host that became a generation."""
+        ...
+
     async def component_code(self, digest: str) -> bytes | None:
         """Read a component's bytes."""
         ...
 
-    async def paused_automatically(self) -> list[tuple[ExecutionId, str, str]]:
-        """Read the executions that were paused because their code could not go on: (id, ffqn, digest)."""
+    async def work_in_progress(self) -> list[WorkInProgress]:
+        """Count the unfinished executions by function and digest."""
+        ...
+
+    async def unfinished_of(self, ffqn: str, after: str, limit: int) -> list[ExecutionId]:
+        """Read ids of unfinished executions of a function, in order, those after an id."""
+        ...
+
+    async def started_on_other_code(self, ffqn: str, digest: str, limit: int) -> list[tuple[ExecutionId, str]]:
+        """Read unfinished executions of a function that were started on another digest than this: (id, digest)."""
+        ...
+
+    async def liftable(self, abi: int) -> list[ExecutionId]:
+        """Read the executions that were paused because their code could not go on, where other code may now."""
         ...

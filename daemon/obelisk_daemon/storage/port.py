@@ -5,11 +5,11 @@ and in commit order, `Change`s are published to whoever subscribed. A write that
 longer the current one raises `VersionConflictError` and leaves nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.execution.events import Entry, Response
+from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.records import (
@@ -40,6 +40,11 @@ class Ticket(Protocol):
         """
         ...
 
+    @property
+    def left_unlocked(self) -> Collection[ExecutionId]:
+        """Give, once it is durable, the children that were made but not locked: the active generation forbade it."""
+        ...
+
 
 class ExecutionWriter(Protocol):
     """Writes of executions and of the runs that hold them."""
@@ -49,6 +54,7 @@ class ExecutionWriter(Protocol):
 
         Raises:
             ConflictError: `execution_exists`: the id is taken by another call.
+            QueueFullError: `queue_full`: as many wait as may, and none of them gives way.
         """
         ...
 
@@ -102,6 +108,15 @@ class SteeringStore(Protocol):
         Raises:
             NotFoundError: `execution_not_found`.
             ConflictError: `already_finished`, `cancelling`, or `running` for an activity that runs.
+        """
+        ...
+
+    async def upgrade(self, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
+        """Move an execution that nobody runs to the current code of its function, and lift an automatic pause.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            ConflictError: `already_finished`, `cancelling`, `running`; `outdated`: the code is not the current one.
         """
         ...
 
@@ -193,4 +208,16 @@ class ExecutionReader(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Count unfinished executions by status and lifecycle (`pending`, `locked`, `blocked`, `paused`, ...)."""
+        ...
+
+    async def automatic_pauses(self) -> Mapping[str, int]:
+        """Count the executions that were paused because they could not go on, by reason."""
+        ...
+
+    async def locked_of(self, component: str) -> int:
+        """Count the executions of a component that run now."""
+        ...
+
+    async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
+        """Tell where and why an execution could not go on on some code; None if it was not tried, or it could."""
         ...

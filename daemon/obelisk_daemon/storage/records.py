@@ -7,10 +7,11 @@ import msgspec
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Locked, Response, ResponseItem
 from obelisk_daemon.execution.outcome import FailureRecord, Outcome
 from obelisk_daemon.execution.state import Lifecycle, State, Status
-from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
+from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, RunId
 
 
 class VersionConflictError(ConflictError):
@@ -30,11 +31,17 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 class NewExecution(msgspec.Struct, frozen=True):
-    """An execution to insert: its first events, and the state they fold to."""
+    """An execution to insert: its first events, and the state they fold to.
+
+    `failure` is that of one that ends as it begins. The id `spare_failure` is for whoever has to go where too many
+    wait: another one, or itself.
+    """
 
     execution_id: ExecutionId
     entries: tuple[Entry, ...]
     state: State
+    failure: FailureRecord | None = None
+    spare_failure: FailureId | None = None
 
     @property
     def created(self) -> Created:
@@ -133,14 +140,18 @@ Subscriber: TypeAlias = Callable[[Change], None]
 
 
 class LockRequest(msgspec.Struct, frozen=True):
-    """What an executor may take: `runnable` is (ffqn, digest) with the settings of the attempt to come."""
+    """What an executor may take: the functions it can run on which code, first those whose turn it is.
+
+    `labels` are what it offers, and `abi` is the version of the host interface that it has.
+    """
 
     executor_id: ExecutorId
     at: Instant
     limit: int
-    generation: int
     runnable: Sequence["Runnable"]
     new_run: Callable[[], RunId]
+    labels: frozenset[str] = frozenset()
+    abi: int = HOST_ABI
 
 
 class Runnable(msgspec.Struct, frozen=True):
@@ -160,7 +171,7 @@ class CancellationProgress(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One row of a list of executions."""
+    """One row of a list of executions. `labels` and `priority` are the submitter's."""
 
     execution_id: ExecutionId
     ffqn: str
@@ -177,6 +188,10 @@ class Summary(msgspec.Struct, frozen=True):
     pause_reason: str | None
     parent_id: ExecutionId | None
     outcome: Outcome | None
+    labels: tuple[str, ...] = ()
+    priority: int | None = None
+    started_at: Instant | None = None
+    executor_id: ExecutorId | None = None
 
 
 class ListFilter(msgspec.Struct, frozen=True):

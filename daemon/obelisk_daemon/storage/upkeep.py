@@ -1,5 +1,6 @@
 """What the daemon needs of a database for its timers, and for what dead executors left."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -34,15 +35,15 @@ class RecoveryStore(Protocol):
         """Renew the executor's lease."""
         ...
 
-    async def lost_runs(self, alive: ExecutorId, limit: int) -> list["LostRun"]:
-        """Read runs locked by executors other than `alive`."""
+    async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list["LostRun"]:
+        """Read runs locked by executors other than those `alive`."""
         ...
 
     async def end_lost_run(self, lost: "LostRun", ending: Event | FailureRecord, at: Instant) -> None:
         """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with."""
         ...
 
-    async def release_hot(self, alive: ExecutorId) -> None:
+    async def release_hot(self, alive: Collection[ExecutorId]) -> None:
         """Forget the memory that dead executors kept of blocked workflows."""
         ...
 

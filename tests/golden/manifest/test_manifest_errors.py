@@ -32,6 +32,38 @@ def test_a_key_of_a_later_version_says_so(explain: Explain, snapshot: SnapshotAs
     assert explain("[retention]\nfinished = '30d'\n\n" + component("one", "queue_timeout = '1m'")) == snapshot
 
 
+def test_what_holds_for_a_component_is_not_of_a_function(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = "".join(
+        component(kind, f'[{kind}.functions."a:b/c.d"]', "priority = 1", "max_running = 1", kind=kind)
+        for kind in ("activity", "workflow")
+    )
+    assert explain(text + "deadline = '1h'\nwhen_full = 'reject'\n") == snapshot
+
+
+def test_what_bounds_the_queue_has_bounds_itself(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = "[limits]\nmax_pending = 0\nwhen_full = 'evict-newest'\n\n"
+    text += component("one", "priority = 10", "max_running = 0", "max_pending = '10'", "when_full = 'evict_oldest'")
+    assert explain(text) == snapshot
+
+
+def test_a_limit_of_one_run_is_not_one_of_all_together(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    assert explain("[limits]\nmemory = '1GiB'\nmax_running = 5\nmax_pendng = 5\n") == snapshot
+
+
+def test_executors_have_names_of_their_own_and_one_lease(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = "[[executor]]\nname = 'a'\nlease = '30s'\n\n[[executor]]\nname = 'a'\nlease = '20s'\n\n"
+    assert explain(text + "[[executor]]\nname = 'b'\nlease = '30s'\n\n[[executor]]\nname = 'c d'\n") == snapshot
+
+
+def test_one_of_several_executors_needs_a_name(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    assert explain("[[executor]]\nmax_running = 1\n[[executor]]\nzzz = 1\n") == snapshot
+
+
+def test_no_executor_at_all_is_an_error(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    assert explain("executor = []\n") == snapshot
+    assert explain("executor = 5\n") == snapshot
+
+
 def test_a_missing_key_shows_what_to_add(explain: Explain, snapshot: SnapshotAssertion) -> None:
     assert explain("[[activity]]\nname = 'one'\n\n[[workflow]]\npath = 'a.wasm'\n") == snapshot
 
@@ -50,7 +82,7 @@ def test_a_bad_type_says_what_was_expected_and_found(explain: Explain, snapshot:
 
 
 def test_a_table_where_an_array_of_tables_belongs_is_an_error(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    assert explain('[activity]\nname = "one"\n\n[[executor]]\nmax_running = 1\n') == snapshot
+    assert explain('[activity]\nname = "one"\n\n[[daemon]]\nstop_grace = "1s"\n') == snapshot
 
 
 def test_a_bad_duration_shows_how_to_write_one(explain: Explain, snapshot: SnapshotAssertion) -> None:
@@ -86,8 +118,8 @@ def test_a_bad_choice_shows_the_choices(explain: Explain, snapshot: SnapshotAsse
     assert explain(text + component("one", "retry_on = ['errors', 'trap', 'trap']")) == snapshot
 
 
-def test_an_upgrade_policy_of_a_later_version_says_so(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    text = component("one", 'on_upgrade = "replay"', 'retry_on = ["trap"]', kind="workflow")
+def test_a_choice_of_the_other_kind_says_why_there_is_none(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = component("one", 'on_upgrade = "latest"', 'retry_on = ["trap"]', kind="workflow")
     assert explain(text + component("two", 'on_upgrade = "pin"', path="b.wasm")) == snapshot
 
 

@@ -14,7 +14,6 @@ from obelisk_daemon.deployment.planning import plan_generation
 from obelisk_daemon.deployment.stubs import Stub
 from obelisk_daemon.execution.wit_parse import parse_document, parse_function
 from obelisk_daemon.execution.wit_types import FunctionType, Primitive
-from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutorId
 from obelisk_daemon.storage.generations import Generation, StoredComponent
@@ -69,7 +68,7 @@ class Generations:
     async def active_generation(self) -> Generation | None:
         return self.active
 
-    async def activate(self, generation: Generation, codes: list[StoredComponent]) -> None:
+    async def activate(self, generation: Generation, codes: list[StoredComponent], _: object) -> None:
         self.active, self.codes = generation, codes
 
 
@@ -95,8 +94,11 @@ async def test_a_stub_keeps_its_digest_from_a_wit_file_to_a_component(tmp_path: 
 async def test_an_active_generation_allows_stubs_and_keeps_their_files(tmp_path: Path, compiler: Compiler) -> None:
     candidate = await checked(workflow() + FROM_WIT, tmp_path, compiler)
     store = Generations()
-    generation = await activate(store, candidate, ManualClock())  # type: ignore[arg-type]  # the rest isn't used
-    assert generation.allowed == {FIBOA: guests.digest("fibo-workflow"), FIBO: candidate.stubs["fibo"].digest}
+    generation = await activate(store, candidate, ManualClock(), 0)  # type: ignore[arg-type]  # the rest isn't used
+    assert {ffqn: one.digest for ffqn, one in generation.allowed.items()} == {
+        FIBOA: guests.digest("fibo-workflow"),
+        FIBO: candidate.stubs["fibo"].digest,
+    }
     assert {one.digest: one.code for one in store.codes}[digest_of(WIT.encode())] == WIT.encode()
 
 
@@ -111,10 +113,7 @@ async def test_another_wit_file_makes_another_candidate(tmp_path: Path, compiler
 async def test_the_catalog_lists_stubs_with_their_kind(tmp_path: Path, compiler: Compiler) -> None:
     candidate = await checked(workflow() + FROM_WIT + INLINE.replace(FIBO, "a:b/c.d"), tmp_path, compiler)
 
-    class Planned:
-        plan: ExecutorPlan = plan_generation(candidate, 1)
-
-    catalog = catalog_of(candidate, Planned())  # type: ignore[arg-type]  # the rest isn't used
+    catalog = catalog_of(candidate, plan_generation(candidate, 1))
     shown = [(one.name, one.kind, one.size, one.exports) for one in catalog.components()[1:]]
     assert shown == [("fibo", "stub", len(WIT), (FIBO,)), ("a:b/c.d", "stub", 0, ("a:b/c.d",))]
     assert catalog.find(FIBO).kind == "stub"

@@ -18,13 +18,14 @@ from obelisk_daemon.execution.wit_types import FunctionType, Primitive, ResultTy
 from obelisk_daemon.executor.cancellation import Cancelled
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.plan import ComponentPlan, ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId, IdSource
-from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.generations import AllowedFunction, Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
@@ -85,6 +86,7 @@ class Use(msgspec.Struct, frozen=True):
     cancellable: bool = True
     fuel: int = 10**12
     max_history_events: int = 50_000
+    on_upgrade: str = "force"
 
 
 APPROVE = Ffqn("testing:approval/approval", "approve")
@@ -148,7 +150,7 @@ def _stub() -> FunctionPlan:
 class Daemon:
     """A running executor with what belongs to it. Made by `Lab.daemon`."""
 
-    def __init__(self, store: SqliteStore, services: Services, executor: Executor, timers: Timers) -> None:
+    def __init__(self, store: SqliteStore, services: Services, executor: Executors, timers: Timers) -> None:
         self.store = store
         self.services = services
         self.executor = executor
@@ -253,20 +255,21 @@ class Lab:
             generation = await self._activate(store, uses or (FIBO, FIBOA))
             plan = plan_of(self.linked, uses or (FIBO, FIBOA), generation.number)
             services = self._services(over(store), plan)
-            await lift_automatic_pauses(store, generation, self.clock)
+            await lift_automatic_pauses(store, generation.number, self.clock)
             await store.register_executor(services.executor_id, "test", self.clock.now())
-            await take_over(store, services.executor_id, self.clock, services.ids)
-            timers = Timers(store, self.clock, lambda: executor.wake())  # noqa: PLW0108
+            await take_over(store, [services.executor_id], self.clock, services.ids)
+            timers = Timers(store, self.clock, lambda: executors.wake())  # noqa: PLW0108
             executor = Executor(services, timers, max_running)
-            store.subscribe(executor.on_change)
-            daemon = Daemon(store, services, executor, timers)
-            tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executor.run())]
+            executors = Executors(services, timers, [executor])
+            store.subscribe(executors.on_change)
+            daemon = Daemon(store, services, executors, timers)
+            tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executors.run())]
             try:
                 await daemon.canceller.resume()
                 yield daemon
                 if not crash:
                     async with asyncio.timeout(PATIENCE):
-                        await executor.stop(timedelta(seconds=5))
+                        await executors.stop(timedelta(seconds=5))
                         await tasks[1]
             finally:
                 await _end(tasks)
@@ -279,7 +282,11 @@ class Lab:
             activated_at=self.clock.now(),
             manifest=b"",
             content_hash="",
-            allowed={str(ffqn): component.digest for component in components for ffqn in component.exports},
+            allowed={
+                str(ffqn): AllowedFunction(component.digest, use.name, use.on_upgrade)  # type: ignore[arg-type]
+                for use, component in zip(uses, components, strict=True)
+                for ffqn in component.exports
+            },
         )
         await store.activate(generation, [StoredComponent(c.digest, b"") for c in components])
         return generation

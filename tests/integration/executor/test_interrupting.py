@@ -207,7 +207,7 @@ async def test_cancelling_in_the_moment_of_a_lock_leaves_no_slot_taken(lab: Lab)
         execution = await daemon.submit(SPIN)
         assert outcome_of(await daemon.result(execution)) == ("cancelled", "cancelled on request")
         await daemon.settled(lambda: daemon.executor.running == 0)
-        assert daemon.executor._runs == {}
+        assert daemon.executor.members[0]._runs == {}
 
 
 async def test_cancelling_a_workflow_with_a_running_activity_drops_both(lab: Lab) -> None:

@@ -23,6 +23,7 @@ from obelisk_daemon.deployment.checking import check
 from obelisk_daemon.deployment.planning import plan_generation
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
@@ -41,7 +42,7 @@ Document = dict[str, Any]
 class Daemon:
     """One life of the daemon. `http` talks to its API."""
 
-    def __init__(self, store: SqliteStore, executor: Executor, timers: Timers, clock: ManualClock) -> None:
+    def __init__(self, store: SqliteStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
         self.store = store
         self.executor = executor
         self.http: httpx.AsyncClient
@@ -123,7 +124,11 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         store = await stack.enter_async_context(open_store(directory / "obelisk.db", _not_expected))
         source = f'[daemon]\nstate_dir = "{directory}"\n{manifest}'.encode()
         candidate = await check(source, directory / "obelisk.toml", Surroundings(), compiler)
-        generation = await activate(store, candidate, clock)
+        active = await store.active_generation()
+        generation = active
+        if active is None or active.content_hash != candidate.content_hash:
+            generation = await activate(store, candidate, clock, 0 if active is None else active.number)
+        assert generation is not None
         http = HttpClient()
         stack.push_async_callback(http.aclose)
         services = Services(
@@ -137,19 +142,19 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
             plan=plan_generation(candidate, generation.number),
             forward=lambda execution_id, level, line: None,
         )
-        timers = Timers(store, clock, lambda: executor.wake())  # noqa: PLW0108 - it is made next
-        executor = Executor(services, timers, max_running=10)
-        daemon = Daemon(store, executor, timers, clock)
-        store.subscribe(executor.on_change)
+        timers = Timers(store, clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
+        executors = Executors(services, timers, [Executor(services, timers, max_running=10)])
+        daemon = Daemon(store, executors, timers, clock)
+        store.subscribe(executors.on_change)
         await store.register_executor(services.executor_id, "here", clock.now())
-        await take_over(store, services.executor_id, clock, ids)
+        await take_over(store, [services.executor_id], clock, ids)
         await stack.enter_async_context(_task(timers.run()))
-        await stack.enter_async_context(_stopping(executor))
-        await executor.canceller.resume()
+        await stack.enter_async_context(_stopping(executors))
+        await executors.canceller.resume()
         watcher = Watcher()
         store.subscribe(watcher.publish)
-        engine, catalog = LocalEngine(services, executor, directory), catalog_of(candidate, services)
-        replayer = LocalReplayer(store.reads, services.plan, compiler)
+        engine, catalog = LocalEngine(executors, directory), catalog_of(candidate, services.plan)
+        replayer = LocalReplayer(store.reads, lambda: services.plan, compiler)
         api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer)
         daemon.socket = directory / "api.sock"
         server = ApiServer(api, [UnixListener(daemon.socket)])
@@ -172,7 +177,7 @@ async def _task(work: Any) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _stopping(executor: Executor) -> AsyncIterator[None]:
+async def _stopping(executor: Executors) -> AsyncIterator[None]:
     task = asyncio.create_task(executor.run())
     try:
         yield

@@ -172,7 +172,7 @@ async def test_ids_of_runs_are_drawn_on_the_loop(store: SqliteStore) -> None:
     for number in (1, 2, 3):
         await world.submit(number=number)
     runnable = [Runnable(ACTIVITY, DIGEST, lambda run, n: locked(int(run[-3:]), n))]
-    request = LockRequest(EXECUTOR, START, 2, 1, runnable, new_run)
+    request = LockRequest(EXECUTOR, START, 2, runnable, new_run)
     held = [*await store.lock(request), *await store.lock(request), *await store.lock(request)]
     assert len({RunScript(one).run_id for one in held}) == 3
     assert set(threads) == {threading.get_ident()}

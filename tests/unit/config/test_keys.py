@@ -1,5 +1,6 @@
 """The tables of keys agree with the model, with themselves, with the example and with the daemon."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
@@ -17,8 +18,10 @@ from obelisk_config import (
     InlineStub,
     Limits,
     Log,
+    QueueLimits,
     StubParameter,
     Surroundings,
+    component_keys,
     draft,
     forms,
     keys,
@@ -28,7 +31,7 @@ from obelisk_config.example import example
 from obelisk_config.model import SecretSource
 from obelisk_config.rules import FormError, Key
 from obelisk_config.secrets import SECRET
-from obelisk_config.tables import TableOf, TablesOf, toml
+from obelisk_config.tables import TableOf, TableOrTables, TablesOf, toml
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.ffqn import Ffqn
 
@@ -47,22 +50,25 @@ def fields(*structs: Any) -> set[str]:
 def every_table(table: TableOf) -> list[TableOf]:
     found = [table]
     for key in table.keys:
-        rule = key.rule.table if isinstance(key.rule, TablesOf) else key.rule
-        if isinstance(rule, TableOf):
-            found += every_table(rule)
+        rules = (key.rule.one, key.rule.many) if isinstance(key.rule, TableOrTables) else (key.rule,)
+        for rule in rules:
+            inner = rule.table if isinstance(rule, TablesOf) else rule
+            if isinstance(inner, TableOf):
+                found += every_table(inner)
     return found
 
 
 def test_every_key_is_a_field_of_the_model_and_every_field_a_key() -> None:
     assert names(keys.DAEMON) == fields(Daemon)
     assert names(keys.LOG) == fields(Log)
-    assert names(keys.EXECUTOR) == fields(Executor)
-    assert names(keys.BACKOFF) == fields(Backoff)
-    assert names(keys.ACTIVITY_LIMITS) | names(keys.WORKFLOW_LIMITS) == fields(Limits)
+    assert names(keys.EXECUTOR) == names(keys.EXECUTORS) == fields(Executor)
+    assert names(keys.LIMITS) == fields(QueueLimits)
+    assert names(component_keys.BACKOFF) == fields(Backoff)
+    assert names(component_keys.ACTIVITY_LIMITS) | names(component_keys.WORKFLOW_LIMITS) == fields(Limits)
     assert names(forms.HOST_TABLE) | {"scheme", "port"} == fields(AllowedHost)
-    assert names(keys.FUNCTION["activity"]) == fields(FunctionSettings) - {"cancellable"}
-    assert names(keys.FUNCTION["workflow"]) == fields(FunctionSettings)
-    both = names(keys.COMPONENT["activity"]) | names(keys.COMPONENT["workflow"])
+    assert names(component_keys.FUNCTION["activity"]) == fields(FunctionSettings) - {"cancellable"}
+    assert names(component_keys.FUNCTION["workflow"]) == fields(FunctionSettings)
+    both = names(component_keys.COMPONENT["activity"]) | names(component_keys.COMPONENT["workflow"])
     assert both == fields(ComponentSpec, FunctionSettings) - {"kind", "settings"}
     assert names(stubs.STUB) == {"name", "wit"} | fields(InlineStub, ComponentStub)
     assert names(stubs.PARAMETER) == fields(StubParameter)
@@ -96,16 +102,25 @@ def test_the_example_file_is_the_one_made_from_the_keys() -> None:
     assert EXAMPLE.read_text() == example(), "run: python -m obelisk_config.example > obelisk.toml.example"
 
 
+def unset(kind: str) -> dict[str, Any]:
+    """The settings that the example has in comments only, since they have no default."""
+    section = EXAMPLE.read_text().partition(f"[defaults.{kind}]\n")[2].partition("\n\n")[0]
+    commented = {name: tomllib.loads(line) for line, name in re.findall(r"^# ((\w+) = .*)$", section, re.MULTILINE)}
+    return {name: table[name] for name, table in commented.items() if f"\n{name} = " not in section}
+
+
 def test_the_example_holds_every_key_with_its_default() -> None:
     read = tomllib.loads(EXAMPLE.read_text())
     sections: list[tuple[dict[str, Any], tuple[Key, ...]]] = [
         (read["daemon"], keys.DAEMON.keys),
         (read["executor"], keys.EXECUTOR.keys),
+        (read["limits"], keys.LIMITS.keys),
     ]
-    for kind, table in keys.SETTINGS.items():
-        sections.append((read["defaults"][kind], table.keys))
-        sections.append((read[kind][0] | read["defaults"][kind], keys.COMPONENT[kind].keys))
-        sections.append((read[kind][0]["functions"][FUNCTION], keys.FUNCTION[kind].keys))
+    for kind, table in component_keys.SETTINGS.items():
+        settings = read["defaults"][kind] | unset(kind)
+        sections.append((settings, table.keys))
+        sections.append((read[kind][0] | settings, component_keys.COMPONENT[kind].keys))
+        sections.append((read[kind][0]["functions"][FUNCTION], component_keys.FUNCTION[kind].keys))
     sections.append(({name: value for stub in read["stub"] for name, value in stub.items()}, stubs.STUB.keys))
     for section, table_keys in sections:
         assert section.keys() == {key.name for key in table_keys}
@@ -137,10 +152,35 @@ def test_the_example_resolves_to_the_same_as_a_manifest_without_the_keys_it_expl
     least = draft(short.encode(), Path("/etc/obelisk/obelisk.toml"), Surroundings())
     assert full.diagnostics == ()
     assert full.manifest.daemon == least.manifest.daemon
-    assert full.manifest.executor == least.manifest.executor
+    assert full.manifest.executors == least.manifest.executors
+    assert full.manifest.limits == least.manifest.limits
     assert full.manifest.components == least.manifest.components
     assert full.manifest.stubs == least.manifest.stubs
     assert [stub.name for stub in full.manifest.stubs] == ["my-stub", "my-wit-stub", "my-component-stub"]
+
+
+def test_what_the_example_has_in_comments_may_be_written_too() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    tried = set()
+    for number in range(lines.index("[limits]"), len(lines)):
+        if written := re.fullmatch(r"# ((\w+) = .*)", lines[number]):
+            above = "" if lines[number - 1].startswith(f"{written[2]} = ") else lines[number - 1]
+            text = "\n".join([*lines[: number - 1], above, written[1], *lines[number + 1 :]])
+            if "secrets = " in written[1]:
+                text = text.replace("\n# api-key = ", "\napi-key = ")
+            assert draft(text.encode(), EXAMPLE).diagnostics == ()
+            tried.add(written[2])
+    assert tried == {"max_running", "max_pending", "allowed_hosts"}
+
+
+def test_the_executors_that_the_example_has_in_a_comment_may_be_written_instead_of_the_one() -> None:
+    before, header, rest = EXAMPLE.read_text().partition("[executor]\n")
+    one, _, after = rest.partition("\n\n")
+    several = one[one.index("# [[executor]]") :].replace("# ", "")
+    assert header
+    drafted = draft(f"{before}{several}\n\n{after}".encode(), EXAMPLE)
+    assert drafted.diagnostics == ()
+    assert [executor.name for executor in drafted.manifest.executors] == ["default", "gpu"]
 
 
 @pytest.mark.parametrize(

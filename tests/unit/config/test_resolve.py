@@ -18,6 +18,7 @@ from obelisk_config import (
     Log,
     Manifest,
     ManifestError,
+    QueueLimits,
     StubParameter,
     StubSpec,
     Surroundings,
@@ -49,7 +50,8 @@ def test_an_empty_manifest_has_the_defaults() -> None:
         Log("auto", "info"),
         timedelta(seconds=10),
     )
-    assert empty.executor == Executor((), 200, timedelta(seconds=15))
+    assert empty.executors == (Executor("default", (), 200, timedelta(seconds=15)),)
+    assert empty.limits == QueueLimits(1_000_000, "reject")
     assert empty.components == ()
 
 
@@ -65,6 +67,8 @@ def test_an_activity_has_the_defaults() -> None:
     assert (activity.path, activity.digest, activity.env) == ("/etc/obelisk/one.wasm", None, {})
     assert (activity.allowed_hosts, activity.allow_private, activity.forward_stdio) == ((), False, False)
     assert activity.on_upgrade == "latest"
+    assert (activity.priority, activity.max_running, activity.max_pending) == (5, None, None)
+    assert activity.when_full == "reject"
 
 
 def test_a_workflow_has_the_defaults() -> None:
@@ -72,7 +76,7 @@ def test_a_workflow_has_the_defaults() -> None:
     assert workflow.settings.timeout == timedelta(seconds=5)
     assert workflow.settings.retry_on == ("timeout",)
     assert workflow.limits == Limits(256 << 20, 100_000, 4 << 20, 1 << 20, fuel=50_000_000_000)
-    assert (workflow.on_upgrade, workflow.on_block, workflow.max_hot) == ("force", "hot", 1000)
+    assert (workflow.on_upgrade, workflow.on_block, workflow.max_hot) == ("replay", "hot", 1000)
     assert workflow.on_nondeterminism == "pause"
 
 
@@ -175,7 +179,8 @@ def test_private_addresses_are_allowed_by_the_entry_or_else_by_the_component() -
 
 def test_every_resolved_part_reads_back_from_json() -> None:
     text = f"env = {{ A = 'b' }}\nallowed_hosts = ['http://a']\n[activity.functions.'{FUNCTION}']\nmax_retries = 0\n"
-    for part in (one(text), one(kind="workflow"), manifest("").daemon, manifest("").executor):
+    parts = (manifest("").daemon, *manifest("").executors, manifest("").limits)
+    for part in (one(text), one(kind="workflow"), *parts):
         assert msgspec.json.decode(msgspec.json.encode(part), type=type(part)) == part
 
 
@@ -260,4 +265,70 @@ def test_a_draft_lacks_a_stub_with_errors_and_says_so(text: str) -> None:
     drafted = draft(f"[[stub]]\n{text}\n".encode(), FILE)
     assert drafted.manifest.stubs == ()
     assert drafted.partial
+    assert len(drafted.diagnostics) == 1
+
+
+def test_a_component_says_what_comes_first_and_how_much_of_it_there_may_be() -> None:
+    spec = one(
+        "priority = 9\nmax_running = 3\nwhen_full = 'evict-oldest'",
+        kind="workflow",
+        before="[defaults.workflow]\nmax_running = 20\nmax_pending = 10_000\n[defaults.activity]\nmax_pending = 1",
+    )
+    assert (spec.priority, spec.max_running, spec.max_pending) == (9, 3, 10_000)
+    assert spec.when_full == "evict-oldest"
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"), [("priority", 0, 9), ("max_running", 1, 100_000), ("max_pending", 1, 100_000_000)]
+)
+def test_a_bound_of_a_component_has_bounds_itself(key: str, least: int, most: int) -> None:
+    for value in (least, most):
+        assert getattr(one(f"{key} = {value}"), key) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(ManifestError, match="out_of_range"):
+            one(f"{key} = {value}")
+
+
+@pytest.mark.parametrize("policy", ["replay", "pin", "force"])
+def test_a_workflow_chooses_what_an_upgrade_does_to_its_executions(policy: str) -> None:
+    assert one(f"on_upgrade = '{policy}'", kind="workflow").on_upgrade == policy
+
+
+def test_the_limits_of_all_components_together_are_set_in_a_table_of_their_own() -> None:
+    resolved = manifest("[limits]\nmax_pending = 7\nwhen_full = 'evict-oldest'\n[[activity]]\nname = 'a'\npath = 'a'")
+    assert resolved.limits == QueueLimits(7, "evict-oldest")
+    assert (resolved.components[0].max_pending, resolved.components[0].when_full) == (None, "reject")
+
+
+def test_one_table_is_the_one_executor() -> None:
+    resolved = manifest("[executor]\nlabels = ['gpu', 'eu']\nlease = '30s'\n")
+    assert resolved.executors == (Executor("default", ("eu", "gpu"), 200, timedelta(seconds=30)),)
+    assert manifest("[executor]\nname = 'host-1'").executors[0].name == "host-1"
+
+
+def test_several_tables_are_executors_in_the_order_of_the_file() -> None:
+    text = "[[executor]]\nname = 'small'\nmax_running = 2\n[[executor]]\nname = 'gpu'\nlabels = ['gpu']\n"
+    lease = timedelta(seconds=15)
+    assert manifest(text).executors == (Executor("small", (), 2, lease), Executor("gpu", ("gpu",), 200, lease))
+
+
+def test_the_place_of_an_executor_is_its_table_in_both_forms() -> None:
+    one_table, several = manifest("\n[executor]\n"), manifest("[[executor]]\nname = 'a'\n[[executor]]\nname = 'b'\n")
+    assert one_table.document.at(("executor", 0)).line == one_table.document.at(("executor",)).line == 2
+    assert several.document.at(("executor", 1)).line == 3
+
+
+def test_there_may_be_64_executors_and_no_more() -> None:
+    tables = [f"[[executor]]\nname = 'e{number}'\n" for number in range(65)]
+    assert len(manifest("".join(tables[:64])).executors) == 64
+    with pytest.raises(ManifestError, match="65"):
+        manifest("".join(tables))
+
+
+@pytest.mark.parametrize(
+    "text", ["executor = []", "executor = [1]", "executor = 1", "[[executor]]", "[executor]\nname = 1"]
+)
+def test_a_draft_has_an_executor_whatever_is_wrong_with_its_table(text: str) -> None:
+    drafted = draft(text.encode(), FILE)
+    assert [executor.name for executor in drafted.manifest.executors] == ["default"]
     assert len(drafted.diagnostics) == 1

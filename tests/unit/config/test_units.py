@@ -1,12 +1,15 @@
 """Durations and byte sizes."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from obelisk_config import format_duration, format_size, parse_duration, parse_size
+from obelisk_config.units import DURATION_PATTERN, SIZE_PATTERN
 
 
 @pytest.mark.parametrize(
@@ -59,3 +62,26 @@ def test_anything_else_is_no_size(text: str) -> None:
 @given(st.integers(0, 10**15 - 1))
 def test_a_size_reads_back_as_it_was_written(size: int) -> None:
     assert parse_size(format_size(size)) == size
+
+
+def is_read(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+@given(st.text("1dhms ", max_size=8) | st.from_regex(DURATION_PATTERN, fullmatch=True, alphabet="1dhms"))
+@example("9" * 12 + "ms")
+@example("9" * 13 + "ms")
+def test_a_pattern_says_what_a_duration_is(text: str) -> None:
+    assume(not re.search("1{8}", text))  # what is longer than any duration can be
+    assert is_read(parse_duration, text) == bool(re.fullmatch(DURATION_PATTERN, text))
+
+
+@given(st.text("1BKMGi ", max_size=8) | st.from_regex(SIZE_PATTERN, fullmatch=True))
+@example("9" * 15 + "GiB")
+@example("9" * 16 + "B")
+def test_a_pattern_says_what_a_size_is(text: str) -> None:
+    assert is_read(parse_size, text) == bool(re.fullmatch(SIZE_PATTERN, text))

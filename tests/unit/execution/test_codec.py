@@ -13,6 +13,7 @@ from obelisk_daemon.execution.events import (
     CancellationRequested,
     ChildFinished,
     ChildRequest,
+    ComponentUpgraded,
     DelayFinished,
     DelayRequest,
     Event,
@@ -71,12 +72,14 @@ EVENTS: st.SearchStrategy[Event] = (
     | st.builds(Finished, OUTCOMES)
     | st.builds(TemporarilyFailed, st.integers(1, 10**6), TEXT, INSTANTS, st.just("error"), st.none(), PLAIN)
     | st.builds(Unlocked, TEXT, INSTANTS)
+    | st.builds(ComponentUpgraded, st.booleans(), TEXT, st.integers(1, 9), st.none() | st.integers(0, 2**31), TEXT)
 )
 EXAMPLES: list[Event] = [
     created(),
     created(WORKFLOW, seed=2**64 - 1, parent=(execution_id(), "o:1")),
     locked(),
     Unlocked("stopping", START),
+    ComponentUpgraded(False, "sha256:ab", 1, 12, "at version 12: expected a call, got a delay"),
     TemporarilyFailed(1, "x", START, kind="trap", failure_id=FailureId("Err_1")),
     TemporarilyTimedOut(1, "lost", START),
     Finished(OK),

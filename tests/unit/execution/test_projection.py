@@ -33,6 +33,8 @@ CODES: list[tuple[FailureKind, int]] = [
     ("out_of_memory", 4),
     ("limit_exceeded", 4),
     ("child_failed", 4),
+    ("evicted", 4),
+    ("rejected", 4),
 ]
 
 

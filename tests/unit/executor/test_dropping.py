@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import LogBuffer
 from tests.fakes.clock import ManualClock
 
@@ -38,8 +39,8 @@ async def test_a_run_that_is_given_up_late_leaves_its_successor_in_place() -> No
     assert one._runs == {"E_1": new}
 
 
-async def test_an_executor_that_stops_begins_no_cancellation() -> None:
-    one, begun = executor(), []
+async def test_executors_that_stop_begin_no_cancellation() -> None:
+    one, begun = Executors(Fake(), Fake(), []), []  # type: ignore[arg-type]
 
     async def work() -> None:
         begun.append(True)

@@ -74,9 +74,8 @@ def replayed(store: RecordingStore) -> WorkflowRun:
         on_block="hot", max_hot=1, kind="activity", name="fibo", digest="sha256:1", max_history_events=1_000
     )
     function: Any = Fake(component=component, terms=None, ffqn=ACTIVITY)
-    services: Any = Fake(
-        store=store, clock=clock, ids=id_source(clock), random=bytes, plan=Fake(functions={ACTIVITY: function})
-    )
+    plan = Fake(callee=lambda *_: function)
+    services: Any = Fake(store=store, clock=clock, ids=id_source(clock), random=bytes, plan=plan)
     new = new_execution(created(WORKFLOW))
     held = Held(execution_id(), locked(), created(WORKFLOW), START, new.state)
     run = WorkflowRun(services, Alone(), held, function)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
 from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, StoredLog, Summary
 from obelisk_daemon.storage.sqlite import rows
 from obelisk_daemon.storage.sqlite.queries import SQL
@@ -110,6 +111,36 @@ class Reads:
             name = status if lifecycle == "active" else lifecycle
             counted[name] = counted.get(name, 0) + number
         return counted
+
+    async def automatic_pauses(self) -> Mapping[str, int]:
+        """Count the executions that were paused because they could not go on."""
+        return {str(row[0]): int(row[1]) for row in await self._all("automatic_pauses", ())}
+
+    async def locked_of(self, component: str) -> int:
+        """Count the executions of a component that run now."""
+        ((number,),) = await self._all("locked_of", (component,))
+        return int(number)
+
+    async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
+        """Tell where and why an execution could not go on on some code."""
+        row = await self._one("failed_on", (execution_id, digest, abi))
+        return None if row is None else (row["version"], row["message"] or "")
+
+    async def generations(self, before: int, limit: int) -> list[GenerationRow]:
+        """Read the history, newest first."""
+        return [GenerationRow(*row) for row in await self._all("generations", (before, limit))]
+
+    async def work_in_progress(self) -> list[WorkInProgress]:
+        """Count the unfinished executions by function and digest."""
+        return [WorkInProgress(*row) for row in await self._all("work_in_progress", ())]
+
+    async def unfinished_of(self, ffqn: str, after: str, limit: int) -> list[ExecutionId]:
+        """Read ids of unfinished executions of a function."""
+        return [row[0] for row in await self._all("unfinished_of", (ffqn, after, limit))]
+
+    async def started_on_other_code(self, ffqn: str, digest: str, limit: int) -> list[tuple[ExecutionId, str]]:
+        """Read unfinished executions of a function that were started on another digest."""
+        return [(row[0], row[1]) for row in await self._all("started_on_other_code", (ffqn, digest, limit))]
 
     async def find_function(self, execution_id: ExecutionId) -> str | None:
         """Read the ffqn of an execution."""

@@ -30,6 +30,7 @@ def state_of(row: sqlite3.Row) -> State:
         join_set=row["join_set"],
         pause_reason=row["pause_reason"],
         outcome=outcome_of(row),
+        started_at=row["started_at"],
     )
 
 
@@ -64,6 +65,10 @@ def summary_of(row: sqlite3.Row) -> Summary:
         pause_reason=row["pause_reason"],
         parent_id=row["parent_id"],
         outcome=outcome_of(row),
+        labels=labels_of(row["labels"]),
+        priority=row["priority"],
+        started_at=row["started_at"],
+        executor_id=row["executor_id"],
     )
 
 
@@ -83,7 +88,13 @@ def projection(state: State) -> tuple[object, ...]:
         state.join_set,
         state.pause_reason,
         None if state.outcome is None else codec.encode(state.outcome),
+        state.started_at,
     )
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """Read a column of labels."""
+    return tuple(text.split(",")) if text else ()
 
 
 def insert_execution(tx: Transaction, new: NewExecution) -> None:
@@ -97,12 +108,23 @@ def insert_execution(tx: Transaction, new: NewExecution) -> None:
         state.digest,
         parent_id,
         parent_join_set,
+        ",".join(created.labels),
+        created.priority,
         new.entries[0].created_at,
         *projection(state)[1:],
     )
     tx.execute(SQL["insert_execution"], row)
     insert_events(tx, new.execution_id, new.entries)
+    if new.failure is not None:
+        insert_failure(tx, new.execution_id, new.failure)
     tx.changes.append(change_of(new.execution_id, state))
+
+
+def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
+    """Keep a failure in full."""
+    evidence = None if failure.evidence == Evidence() else codec.encode(failure.evidence)
+    values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
+    tx.execute(SQL["insert_failure"], (*values, evidence))
 
 
 def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Entry, ...]) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.execution import codec
-from obelisk_daemon.execution.events import Paused, Unlocked, Unpaused
+from obelisk_daemon.execution.events import ComponentUpgraded, Paused, Unlocked, Unpaused
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.sqlite import rows, writes
@@ -43,6 +43,31 @@ def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str
         return False
     writes.add_event(tx, execution_id, state, Unpaused(reason), at)
     return True
+
+
+def upgrade(tx: Transaction, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
+    """Move an execution that nobody runs to the current code of its function, and lift an automatic pause.
+
+    Raises:
+        NotFoundError: `execution_not_found`.
+        ConflictError: `already_finished`, `cancelling`, `running`; `outdated`: the code is not the current one.
+    """
+    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    if row is None:
+        raise rows.not_found(execution_id)
+    state = rows.state_of(row)
+    if state.status == "finished":
+        raise ConflictError("already_finished", f"{execution_id} has finished")
+    if state.lifecycle == "cancelling":
+        raise ConflictError("cancelling", f"{execution_id} is being cancelled")
+    if state.run_id is not None:
+        raise ConflictError("running", f"{execution_id} runs now; try again, or pause it first")
+    if tx.execute(SQL["allows"], (row["ffqn"], event.digest)).fetchone() is None:
+        raise ConflictError("outdated", f"{event.digest} is not the current code of {row['ffqn']} any more")
+    tx.execute(SQL["forget_failed_digest"], (execution_id, event.digest))
+    state = writes.add_event(tx, execution_id, state, event, at)
+    if state.pause_reason in ("nondeterminism", "trap"):
+        writes.add_event(tx, execution_id, state, Unpaused("upgraded"), at)
 
 
 def set_delay_paused(tx: Transaction, delay_id: DelayId, paused: bool) -> Instant:

@@ -1,17 +1,18 @@
 """The store: the writer, the readers and the port's methods over them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.execution.events import Event
+from obelisk_daemon.execution.events import ComponentUpgraded, Event
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.generations import Generation, StoredComponent
+from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
@@ -24,7 +25,7 @@ from obelisk_daemon.storage.records import (
     StoredLog,
     Subscriber,
 )
-from obelisk_daemon.storage.sqlite import recovery, steering, writes
+from obelisk_daemon.storage.sqlite import appending, generations, locking, queueing, recovery, steering, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
@@ -55,13 +56,15 @@ class SqliteStore:
 
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
-        return await self._write(lambda tx: writes.submit(tx, new))
+        return await self._write(lambda tx: queueing.submit(tx, new))
 
-    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> WriteTicket[None]:
+    def append(
+        self, append: Append, *, after: Ticket | None = None, linger: bool = False
+    ) -> WriteTicket[tuple[ExecutionId, ...]]:
         """Queue what a run adds."""
         assert after is None or isinstance(after, WriteTicket)
         return self.writer.queue(
-            lambda tx: writes.append(tx, append), subject=append.execution_id, after=after, linger=linger
+            lambda tx: appending.append(tx, append), subject=append.execution_id, after=after, linger=linger
         )
 
     async def lock(self, request: LockRequest) -> list[Held]:
@@ -69,7 +72,7 @@ class SqliteStore:
         # ids are drawn here, not on the writer's thread: their source serves the loop at the same time
         runs, self._spare_runs = self._spare_runs, []
         runs += [request.new_run() for _ in range(request.limit - len(runs))]
-        held = await self._write(lambda tx: writes.lock(tx, request, runs))
+        held = await self._write(lambda tx: locking.lock(tx, request, runs))
         self._spare_runs = runs[len(held) :]
         return held
 
@@ -94,6 +97,10 @@ class SqliteStore:
     async def pause(self, execution_id: ExecutionId, at: Instant) -> bool:
         """Stop an execution until it is resumed."""
         return await self._write(lambda tx: steering.pause(tx, execution_id, at))
+
+    async def upgrade(self, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
+        """Move an execution to the current code."""
+        await self._write(lambda tx: steering.upgrade(tx, execution_id, event, at))
 
     async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
         """Hold a delay back, or let it go on."""
@@ -131,7 +138,7 @@ class SqliteStore:
         """Renew the lease of an executor."""
         await self._write(lambda tx: tx.execute(SQL["heartbeat"], (at, executor_id)))
 
-    async def lost_runs(self, alive: ExecutorId, limit: int) -> list[LostRun]:
+    async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
         """Read runs of dead executors."""
         return await self._write(lambda tx: recovery.lost_runs(tx, alive, limit))
 
@@ -139,9 +146,9 @@ class SqliteStore:
         """Append how a lost run ends."""
         await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
 
-    async def release_hot(self, alive: ExecutorId) -> None:
+    async def release_hot(self, alive: Collection[ExecutorId]) -> None:
         """Forget what dead executors kept in memory."""
-        await self._write(lambda tx: tx.execute(SQL["release_hot"], (alive,)))
+        await self._write(lambda tx: tx.execute(SQL["release_hot"], (json.dumps(list(alive)),)))
 
     async def unfinished_cancellations(self) -> list[ExecutionId]:
         """Read the executions being cancelled."""
@@ -149,11 +156,37 @@ class SqliteStore:
 
     async def active_generation(self) -> Generation | None:
         """Read the active generation."""
-        return await self._write(recovery.read_generation)
+        return await self._write(generations.read_active)
 
-    async def activate(self, generation: Generation, codes: Sequence[StoredComponent]) -> None:
+    async def generation(self, number: int) -> Generation | None:
+        """Read a generation."""
+        return await self._write(lambda tx: generations.read(tx, number))
+
+    async def generations(self, before: int, limit: int) -> list[GenerationRow]:
+        """Read the history."""
+        return await self.reads.generations(before, limit)
+
+    async def activate(
+        self, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None = None
+    ) -> None:
         """Make a generation the active one."""
-        await self._write(lambda tx: recovery.activate(tx, generation, codes))
+        await self._write(lambda tx: generations.activate(tx, generation, codes, proposed))
+
+    async def proposal(self, host: str) -> str | None:
+        """Read the hash of the last file of a host that became a generation."""
+        return await self._write(lambda tx: generations.proposal(tx, host))
+
+    async def work_in_progress(self) -> list[WorkInProgress]:
+        """Count the unfinished executions by function and digest."""
+        return await self.reads.work_in_progress()
+
+    async def unfinished_of(self, ffqn: str, after: str, limit: int) -> list[ExecutionId]:
+        """Read ids of unfinished executions of a function."""
+        return await self.reads.unfinished_of(ffqn, after, limit)
+
+    async def started_on_other_code(self, ffqn: str, digest: str, limit: int) -> list[tuple[ExecutionId, str]]:
+        """Read unfinished executions that were started on another digest."""
+        return await self.reads.started_on_other_code(ffqn, digest, limit)
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses."""
@@ -171,9 +204,9 @@ class SqliteStore:
         """Read a component's bytes."""
         return await self.reads.component_code(digest)
 
-    async def paused_automatically(self) -> list[tuple[ExecutionId, str, str]]:
-        """Read executions that wait for code that can replay them."""
-        return await self._write(recovery.paused_automatically)
+    async def liftable(self, abi: int) -> list[ExecutionId]:
+        """Read executions that were paused automatically, where other code may go on."""
+        return await self._write(lambda tx: [ExecutionId(r[0]) for r in tx.execute(SQL["liftable"], (abi,))])
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         return await self.writer.queue(work).outcome()

@@ -6,7 +6,7 @@ that one of them can fail alone. Facts behind the rules are in DESIGN.md section
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import aiosqlite
@@ -53,6 +53,11 @@ class WriteTicket(Generic[T]):
         """Wait for the commit and give what the transaction answered."""
         await self.durable()
         return self.result  # type: ignore[return-value]
+
+    @property
+    def left_unlocked(self) -> Collection[ExecutionId]:
+        """Give the children that an append was not allowed to lock."""
+        return self.result if isinstance(self.result, tuple) else ()
 
     def settle(self) -> None:
         """Wake whoever waits."""

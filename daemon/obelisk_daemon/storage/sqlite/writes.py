@@ -1,20 +1,14 @@
-"""Logical transactions on executions, each a function of a `Transaction` on the writer's thread."""
+"""What logical transactions on executions are made of, each a function of a `Transaction` on the writer's thread."""
 
-import json
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-import msgspec
-
 from obelisk_daemon.clock import Instant, after
-from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.attempt import failure_outcome
 from obelisk_daemon.execution.events import (
     CancellationRequested,
     ChildFinished,
-    Created,
     DelayFinished,
     Entry,
     Event,
@@ -22,16 +16,11 @@ from obelisk_daemon.execution.events import (
     Response,
     Unlocked,
 )
-from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome
+from obelisk_daemon.execution.outcome import FailureRecord, Outcome
 from obelisk_daemon.execution.state import State, apply
-from obelisk_daemon.ids import DelayId, ExecutionId, RunId
+from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.records import (
-    Append,
-    Awaits,
     CancellationProgress,
-    Held,
-    LockRequest,
-    NewExecution,
     NewResponse,
     Release,
     ResponseChange,
@@ -46,76 +35,6 @@ HOT_GRACE: Final = timedelta(seconds=5)
 """How long a workflow kept in memory has, after its response, before others may take it (DESIGN.md section 6)."""
 
 
-def submit(tx: Transaction, new: NewExecution) -> bool:
-    """Insert a top-level execution, once."""
-    if tx.execute(SQL["execution_row"], (new.execution_id,)).fetchone() is None:
-        rows.insert_execution(tx, new)
-        return True
-    _, stored = rows.read_created(tx, new.execution_id)
-    if _call(stored) != _call(new.created):
-        raise ConflictError("execution_exists", f"{new.execution_id} is another call, of {stored.ffqn}")
-    return False
-
-
-def _call(created: Created) -> tuple[object, ...]:
-    """Give what makes two submissions the same: the time that was asked for, not what came of it."""
-    return created.ffqn, codec.encode(created.params), created.intent, created.retried_from
-
-
-def append(tx: Transaction, made: Append) -> None:
-    """Write what a run adds, if it still holds its execution at the version it thinks."""
-    assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
-    before = made.state.version - len(made.entries)
-    values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
-    if tx.execute(SQL["update_by_run"], values).rowcount != 1:
-        raise VersionConflictError(made.execution_id)
-    rows.insert_events(tx, made.execution_id, made.entries)
-    for child in made.children:
-        rows.insert_execution(tx, child)
-    for new in made.scheduled:
-        submit(tx, new)
-    for join_set, delay in made.delays:
-        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, delay.due_at))
-    _insert_details(tx, made)
-    if made.state.status == "finished":
-        tx.execute(SQL["delete_delays_of"], (made.execution_id,))
-    state = made.state if made.awaits is None else _await(tx, made, made.awaits)
-    tx.changes.append(rows.change_of(made.execution_id, state))
-    for delay_id in made.cancelled_delays:
-        cancel_delay(tx, delay_id, made.state.changed_at)
-    for child_id in made.cancelled_children:
-        _request_end(tx, child_id, made.state.changed_at)
-    if made.response is not None:
-        respond(tx, made.response)
-
-
-def _insert_details(tx: Transaction, made: Append) -> None:
-    for line in made.logs:
-        values = (made.execution_id, made.run_id, line.created_at, line.level, line.message)
-        tx.execute(SQL["insert_log_line"], values)
-    for failure in made.failures:
-        insert_failure(tx, made.execution_id, failure)
-
-
-def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
-    """Count what is missing, and give the state: an execution that misses nothing is pending at once."""
-    answered = 0
-    if not awaits.is_new:
-        (answered,) = tx.execute(SQL["count_responses"], (made.execution_id, awaits.join_set)).fetchone()
-    missing = awaits.needed - answered
-    at = made.state.changed_at
-    due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
-    tx.execute(SQL["await_responses"], {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
-    return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
-
-
-def _request_end(tx: Transaction, child_id: ExecutionId, at: Instant) -> None:
-    """Ask a child to end, in the transaction that closes its join set: no crash comes in between."""
-    state = rows.read_state(tx, child_id)
-    if state.status != "finished" and state.lifecycle != "cancelling":
-        add_event(tx, child_id, state, CancellationRequested(), at)
-
-
 def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
     """End a delay as cancelled; False when it has fired or was cancelled before."""
     row = tx.execute(SQL["take_delay"], (delay_id,)).fetchone()
@@ -124,13 +43,6 @@ def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
     item = DelayFinished(delay_id, cancelled=True)
     respond(tx, NewResponse(ExecutionId(row["execution_id"]), row["join_set"], at, item))
     return True
-
-
-def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
-    """Keep a failure in full."""
-    evidence = None if failure.evidence == Evidence() else codec.encode(failure.evidence)
-    values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
-    tx.execute(SQL["insert_failure"], (*values, evidence))
 
 
 def respond(tx: Transaction, new: NewResponse) -> None:
@@ -152,28 +64,6 @@ def respond(tx: Transaction, new: NewResponse) -> None:
     tx.changes.append(
         StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"], row["run_id"] is not None)
     )
-
-
-def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[Held]:
-    """Lock due executions for `runs`. What may run is asked of the database again, not of the caller's memory."""
-    runnable = {function.ffqn: function for function in request.runnable}
-    found = tx.execute(
-        SQL["lock_due"],
-        {
-            "runnable": json.dumps({f.ffqn: f.digest for f in request.runnable}),
-            "at": request.at,
-            "executor_id": request.executor_id,
-            "limit": request.limit,
-        },
-    ).fetchall()
-    held = []
-    for row, run_id in zip(found, runs, strict=False):
-        execution_id, state = ExecutionId(row["execution_id"]), rows.state_of(row)
-        event = runnable[row["ffqn"]].locked(run_id, state.attempt)
-        state = add_event(tx, execution_id, state, event, request.at)
-        created_at, created = rows.read_created(tx, execution_id)
-        held.append(Held(execution_id, event, created, created_at, state))
-    return held
 
 
 def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: Event, at: Instant) -> State:
@@ -222,7 +112,7 @@ def finish_from_outside(
     tx: Transaction, execution_id: ExecutionId, state: State, failure: FailureRecord, at: Instant
 ) -> None:
     """End an execution that no live run holds with a failure."""
-    insert_failure(tx, execution_id, failure)
+    rows.insert_failure(tx, execution_id, failure)
     end(tx, execution_id, state, failure_outcome(failure), at)
 
 

@@ -1,8 +1,10 @@
 -- name: insert_execution
 INSERT INTO execution (
-    execution_id, ffqn, component, digest, parent_id, parent_join_set, created_at, changed_at, version, status,
-    lifecycle, due_at, executor_id, run_id, locked_version, failed_attempts, join_set, pause_reason, outcome
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    execution_id, ffqn, component, digest, parent_id, parent_join_set, labels, priority, rank, created_at,
+    changed_at, version, status, lifecycle, due_at, executor_id, run_id, locked_version, failed_attempts, join_set,
+    pause_reason, outcome, started_at
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 9 - coalesce(?8, (SELECT priority FROM allowed WHERE ffqn = ?2), 5), ?9,
+    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22);
 
 -- name: insert_event
 INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
@@ -10,13 +12,13 @@ INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
 -- name: update_by_run
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
-    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?
+    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, started_at = ?
 WHERE execution_id = ? AND version = ? AND run_id = ?;
 
 -- name: update_by_version
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
-    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?
+    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, started_at = ?
 WHERE execution_id = ? AND version = ?;
 
 -- name: await_responses
@@ -82,15 +84,55 @@ SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 -- name: event_body
 SELECT body FROM event WHERE execution_id = ? AND version = ?;
 
--- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index. In this one the
--- index and the order of the join are fixed: by function it would read all that ever finished.
--- name: lock_due
-SELECT e.* FROM execution e INDEXED BY execution_unfinished
-CROSS JOIN allowed a ON a.ffqn = e.ffqn
-WHERE e.status = 'pending_at' AND e.status <> 'finished' AND e.due_at <= :at AND e.lifecycle = 'active'
-  AND (e.executor_id IS NULL OR e.executor_id <> :executor_id)
-  AND (a.ffqn, a.digest) IN (SELECT key, value FROM json_each(:runnable))
-ORDER BY e.due_at LIMIT :limit;
+-- The next queue after another one: what waits under one rank, for one function, with the same labels.
+-- name: next_queue
+SELECT q.rank, q.ffqn, q.labels, a.digest, a.component, a.on_upgrade, a.labels AS function_labels
+FROM (
+    SELECT rank, ffqn, labels FROM execution INDEXED BY execution_queue
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND (rank, ffqn, labels) > (?, ?, ?)
+    ORDER BY rank, ffqn, labels LIMIT 1
+) q LEFT JOIN allowed a ON a.ffqn = q.ffqn;
+
+-- name: due_in_queue
+SELECT * FROM execution INDEXED BY execution_queue
+WHERE status = 'pending_at' AND lifecycle = 'active' AND rank = ? AND ffqn = ? AND labels = ? AND due_at <= ?
+  AND (executor_id IS NULL OR executor_id <> ?)
+ORDER BY due_at;
+
+-- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index.
+-- name: locked_of
+SELECT count(*) FROM execution WHERE status = 'locked' AND status <> 'finished' AND component = ?;
+
+-- name: allows
+SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ?;
+
+-- name: insert_failed_digest
+INSERT INTO failed_digest (execution_id, digest, abi, version, message) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
+
+-- name: failed_on
+SELECT version, message FROM failed_digest WHERE execution_id = ? AND digest = ? AND abi = ?;
+
+-- name: forget_failed_digest
+DELETE FROM failed_digest WHERE execution_id = ? AND digest = ?;
+
+-- What waits of a component, and of all, and how much may.
+-- name: queue_room
+SELECT l.component, l.max_pending, l.when_full, coalesce(
+    CASE WHEN l.component = '' THEN (SELECT sum(never_started) FROM queue_length)
+    ELSE (SELECT never_started FROM queue_length WHERE component = l.component) END, 0) AS waiting
+FROM queue_limit l WHERE l.component IN ('', ?) AND l.max_pending IS NOT NULL ORDER BY l.component DESC;
+
+-- name: max_running
+SELECT component, max_running FROM queue_limit WHERE max_running IS NOT NULL;
+
+-- name: rank_of
+SELECT 9 - coalesce(?, (SELECT priority FROM allowed WHERE ffqn = ?), 5) AS rank;
+
+-- name: eviction_victim
+SELECT execution_id FROM execution INDEXED BY execution_never_started
+WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL AND component = ? AND rank >= ?
+ORDER BY created_at LIMIT 1;
 
 -- name: next_pending
 SELECT min(due_at) FROM execution
@@ -105,13 +147,15 @@ SELECT execution_id, ffqn FROM execution WHERE parent_id = ? AND status <> 'fini
 -- A run that is being cancelled is the canceller's to end.
 -- name: lost_runs
 SELECT * FROM execution
-WHERE status = 'locked' AND status <> 'finished' AND executor_id <> ? AND lifecycle <> 'cancelling' LIMIT ?;
+WHERE status = 'locked' AND status <> 'finished' AND lifecycle <> 'cancelling'
+  AND executor_id NOT IN (SELECT value FROM json_each(?)) LIMIT ?;
 
 -- name: release_hot
 UPDATE execution SET
     executor_id = NULL, run_id = NULL, locked_version = NULL,
     due_at = CASE WHEN status = 'pending_at' THEN changed_at ELSE due_at END
-WHERE status IN ('blocked', 'pending_at') AND status <> 'finished' AND executor_id IS NOT NULL AND executor_id <> ?;
+WHERE status IN ('blocked', 'pending_at') AND status <> 'finished' AND executor_id IS NOT NULL
+  AND executor_id NOT IN (SELECT value FROM json_each(?));
 
 -- name: release_run
 UPDATE execution SET
@@ -126,40 +170,93 @@ UPDATE executor SET seen_at = ? WHERE executor_id = ?;
 SELECT execution_id FROM execution
 WHERE status IN ('pending_at', 'locked', 'blocked') AND status <> 'finished' AND lifecycle = 'cancelling';
 
--- name: paused_automatically
-SELECT execution_id, ffqn, digest FROM execution
-WHERE status IN ('pending_at', 'blocked') AND status <> 'finished'
-  AND lifecycle = 'paused' AND pause_reason = 'nondeterminism';
+-- Executions that were paused since their code could not go on, where other code may now.
+-- name: liftable
+SELECT e.execution_id FROM execution e JOIN allowed a ON a.ffqn = e.ffqn
+WHERE e.status IN ('pending_at', 'blocked') AND e.status <> 'finished'
+  AND e.lifecycle = 'paused' AND e.pause_reason IN ('nondeterminism', 'trap') AND a.on_upgrade <> 'pin'
+  AND NOT EXISTS (
+    SELECT 1 FROM failed_digest d WHERE d.execution_id = e.execution_id AND d.digest = a.digest AND d.abi = ?
+  );
 
 -- name: register_executor
 INSERT INTO executor (executor_id, host, started_at, seen_at) VALUES (?, ?, ?, ?);
 
 -- name: active_generation
-SELECT number, activated_at, content_hash, manifest FROM generation ORDER BY number DESC LIMIT 1;
+SELECT * FROM generation ORDER BY number DESC LIMIT 1;
+
+-- name: generation
+SELECT * FROM generation WHERE number = ?;
+
+-- name: generations
+SELECT number, activated_at, content_hash, cause, restored FROM generation
+WHERE number < ? ORDER BY number DESC LIMIT ?;
 
 -- name: insert_generation
-INSERT INTO generation (number, activated_at, content_hash, manifest) VALUES (?, ?, ?, ?);
+INSERT INTO generation (number, activated_at, content_hash, cause, restored, manifest) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: insert_generation_component
-INSERT INTO generation_component (number, digest) VALUES (?, ?);
+INSERT INTO generation_component (number, name, digest) VALUES (?, ?, ?);
 
 -- name: generation_components
-SELECT digest FROM generation_component WHERE number = ? ORDER BY digest;
+SELECT name, digest FROM generation_component WHERE number = ? ORDER BY name;
+
+-- name: set_proposal
+INSERT INTO proposal (host, content_hash) VALUES (?, ?)
+ON CONFLICT (host) DO UPDATE SET content_hash = excluded.content_hash;
+
+-- name: proposal
+SELECT content_hash FROM proposal WHERE host = ?;
 
 -- name: clear_allowed
 DELETE FROM allowed;
 
 -- name: insert_allowed
-INSERT INTO allowed (ffqn, digest) VALUES (?, ?);
+INSERT INTO allowed (ffqn, digest, component, on_upgrade, labels, priority) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: read_allowed
-SELECT ffqn, digest FROM allowed ORDER BY ffqn;
+SELECT * FROM allowed ORDER BY ffqn;
+
+-- name: rank_again
+UPDATE execution SET rank = 9 - ?1
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND ffqn = ?2 AND priority IS NULL
+  AND rank <> 9 - ?1;
+
+-- name: clear_queue_limits
+DELETE FROM queue_limit;
+
+-- name: insert_queue_limit
+INSERT INTO queue_limit (component, max_running, max_pending, when_full) VALUES (?, ?, ?, ?);
+
+-- name: read_queue_limits
+SELECT * FROM queue_limit ORDER BY component;
+
+-- name: work_in_progress
+SELECT ffqn, component, digest, count(*) AS unfinished, count(started_at) AS started FROM execution
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') GROUP BY ffqn, component, digest;
+
+-- By function, this and the next one would read all that ever finished.
+-- name: unfinished_of
+SELECT execution_id FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND ffqn = ? AND execution_id > ?
+ORDER BY execution_id LIMIT ?;
+
+-- name: started_on_other_code
+SELECT execution_id, digest FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND ffqn = ? AND digest <> ?
+  AND started_at IS NOT NULL AND lifecycle <> 'cancelling'
+ORDER BY execution_id LIMIT ?;
 
 -- name: insert_component
 INSERT INTO component (digest, code) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING;
 
 -- name: component_code
 SELECT code FROM component WHERE digest = ?;
+
+-- name: automatic_pauses
+SELECT pause_reason, count(*) FROM execution
+WHERE status IN ('pending_at', 'blocked') AND status <> 'finished' AND lifecycle = 'paused'
+  AND pause_reason <> 'operator' GROUP BY pause_reason;
 
 -- name: list_executions
 SELECT * FROM execution

@@ -6,6 +6,12 @@ CREATE TABLE execution (
     digest TEXT NOT NULL,
     parent_id TEXT,
     parent_join_set TEXT,
+    -- what the submitter requires beside the function: sorted, with commas between
+    labels TEXT NOT NULL,
+    -- 0 to 9 as submitted; NULL: the manifest's
+    priority INTEGER,
+    -- 9 minus the priority that holds, so that what comes first is least
+    rank INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -21,11 +27,19 @@ CREATE TABLE execution (
     join_missing INTEGER NOT NULL DEFAULT 0,
     pause_reason TEXT,
     outcome BLOB,
+    -- when it was first locked
+    started_at INTEGER,
     response_count INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- lock_due, next_due, lost_runs, counts: all look at unfinished executions only
+-- next_pending, lost_runs, counts, locked_of: all look at unfinished executions only
 CREATE INDEX execution_unfinished ON execution (status, due_at) WHERE status <> 'finished';
+-- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue
+CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
+    WHERE status = 'pending_at' AND lifecycle = 'active';
+-- eviction_victim
+CREATE INDEX execution_never_started ON execution (component, created_at)
+    WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL;
 -- children of an execution: cancellation, and the tree in the API
 CREATE INDEX execution_children ON execution (parent_id) WHERE parent_id IS NOT NULL;
 -- list by function
@@ -88,18 +102,67 @@ CREATE TABLE generation (
     number INTEGER PRIMARY KEY,
     activated_at INTEGER NOT NULL,
     content_hash TEXT NOT NULL,
+    -- what led to it: start, file, reload, rollback
+    cause TEXT NOT NULL,
+    -- the generation that a rollback went back to
+    restored INTEGER,
     manifest BLOB NOT NULL
 ) STRICT;
 CREATE TABLE generation_component (
     number INTEGER NOT NULL,
+    name TEXT NOT NULL,
     digest TEXT NOT NULL,
-    PRIMARY KEY (number, digest)
+    PRIMARY KEY (number, name)
 ) STRICT, WITHOUT ROWID;
--- who may run what: replaced as a whole when a generation becomes active
+-- the hash of the last file content of a host that became a generation
+CREATE TABLE proposal (
+    host TEXT PRIMARY KEY,
+    content_hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who may run what, and how much: replaced as a whole when a generation becomes active.
 CREATE TABLE allowed (
     ffqn TEXT PRIMARY KEY,
-    digest TEXT NOT NULL
+    digest TEXT NOT NULL,
+    component TEXT NOT NULL,
+    -- latest, replay, pin or force
+    on_upgrade TEXT NOT NULL,
+    -- required of the executor: sorted, with commas between
+    labels TEXT NOT NULL,
+    priority INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- component '': of all together
+CREATE TABLE queue_limit (
+    component TEXT PRIMARY KEY,
+    max_running INTEGER,
+    max_pending INTEGER,
+    when_full TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- digests on which an execution could not go on
+CREATE TABLE failed_digest (
+    execution_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    abi INTEGER NOT NULL,
+    version INTEGER,
+    message TEXT,
+    PRIMARY KEY (execution_id, digest, abi)
+) STRICT, WITHOUT ROWID;
+
+-- How many executions of a component wait and were never started, kept by the triggers.
+CREATE TABLE queue_length (
+    component TEXT PRIMARY KEY,
+    never_started INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER execution_queued AFTER INSERT ON execution WHEN NEW.status = 'pending_at' BEGIN
+    INSERT INTO queue_length (component, never_started) VALUES (NEW.component, 1)
+        ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
+END;
+CREATE TRIGGER execution_unqueued AFTER UPDATE OF status ON execution
+WHEN OLD.status = 'pending_at' AND OLD.started_at IS NULL
+    AND (NEW.status <> 'pending_at' OR NEW.started_at IS NOT NULL)
+BEGIN
+    UPDATE queue_length SET never_started = never_started - 1 WHERE component = NEW.component;
+END;
 
 CREATE TABLE executor (
     executor_id TEXT PRIMARY KEY,

@@ -1,0 +1,141 @@
+"""The manifest's file as the daemon sees it: what became of it, and where the disk differs from what is active."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from obelisk_config import Span, render
+from obelisk_daemon.deployment.activation import Origin
+from obelisk_daemon.deployment.candidate import digest_of
+from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
+from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
+from obelisk_daemon.deployment.watching import names_in, read_manifest
+from obelisk_daemon.errors import OperatorError
+
+_log = structlog.get_logger("deployment")
+_UNREADABLE: Final = "manifest_unreadable"
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A file that differs from what is active. `subject` is `manifest` or the name of a component."""
+
+    subject: str
+    path: str
+    message: str
+
+
+class LastRefusal(msgspec.Struct, frozen=True):
+    """Why the file's last content did not become active: for people, with each place and cure."""
+
+    stage: str
+    text: str
+    summary: str
+
+
+class ManifestFile:
+    """Proposes the file's content to the deployer, and remembers what came of it. The watch's `Proposer`."""
+
+    def __init__(self, file: Path, deployer: Deployer) -> None:
+        self.file = file
+        self._deployer = deployer
+        self.refusal: LastRefusal | None = None
+        self._digests: dict[str, tuple[os.stat_result, str]] = {}
+        self.settling = Settling(Known(b""), partial(names_in, file=file))
+
+    def begin(self, source: bytes, verdict: Verdict | None) -> None:
+        """Take notice of what the start made of the file; without a verdict, it could not be read as a manifest."""
+        self.settling.activated(self._deployer.active.generation.manifest)
+        if verdict is not None:
+            self._note(source, verdict)
+
+    def on_active(self, active: Active) -> None:
+        """Take notice of another active generation, whoever made it."""
+        self.settling.activated(active.generation.manifest)
+
+    async def propose(self, content: bytes) -> bool:
+        """Propose what the watch has found; False when it was refused."""
+        verdict = await self._deployer.propose(content, Origin("file"))
+        self._note(content, verdict)
+        return verdict.outcome != "refused"
+
+    async def refuse(self, code: str, message: str) -> None:
+        """Note that the file is not worth a proposal."""
+        _log.error("manifest_refused", stage="seen", code=code, detail=message)
+        self.refusal = LastRefusal("seen", f"{self.file}: error[{code}]: {message}", f"{self.file.name}: {message}")
+
+    def components_changed(self, changed: frozenset[str]) -> None:
+        """Do nothing: `drift` looks when it is asked."""
+
+    async def read(self) -> bytes:
+        """Read the file.
+
+        Raises:
+            OperatorError: `manifest_missing`, `manifest_unreadable`.
+        """
+        seen = await asyncio.to_thread(read_manifest, self.file)
+        if isinstance(seen, Absent):
+            raise OperatorError(seen.code, f"{self.file}: {seen.message}")
+        return seen
+
+    async def reload(self, wish: Wish) -> Verdict:
+        """Check the file at once, and activate it if nothing speaks against that.
+
+        Raises:
+            OperatorError: it can't be read.
+            ConflictError: `plan_outdated`.
+        """
+        content = await self.read()
+        verdict = await self._deployer.propose(content, Origin("reload"), wish)
+        self._note(content, verdict)
+        return verdict
+
+    async def drift(self) -> tuple[Drift, ...]:
+        """Find what differs between the disk and the active generation; only changed files are read again."""
+        return await asyncio.to_thread(lambda: tuple(self._drift()))
+
+    def _note(self, content: bytes, verdict: Verdict) -> None:
+        if verdict.outcome == "refused":
+            first = next((one for one in verdict.diagnostics if one.severity == "error"), None)
+            place = "" if first is None else f"{_short(first.span)} {first.message}"
+            self.refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), place)
+            self.settling.refused(content)
+        else:
+            self.refusal = None
+            self.settling.accepted(content)
+
+    def _drift(self) -> Iterator[Drift]:
+        active = self._deployer.active
+        seen = read_manifest(self.file)
+        if isinstance(seen, Absent):
+            yield Drift("manifest", str(self.file), seen.message)
+        elif hash_of(seen) != hash_of(active.generation.manifest):
+            why = "it was refused" if self.refusal is not None else "another one was put in its place"
+            yield Drift("manifest", str(self.file), f"the file is not generation {active.generation.number}: {why}")
+        for name, digest in active.generation.components.items():
+            path = active.candidate.path_of(name)
+            if path is not None and (message := self._difference(path, digest)) is not None:
+                yield Drift(name, path, message)
+
+    def _difference(self, path: str, digest: str) -> str | None:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - compared field by field
+            known = self._digests.get(path)
+            if known is None or _stamp(known[0]) != _stamp(status):
+                known = self._digests[path] = (status, digest_of(Path(path).read_bytes()))
+        except OSError as error:
+            return f"the file can't be read: {error.strerror}"
+        return None if known[1] == digest else f"active is {digest}, the file is {known[1]}"
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _short(span: Span) -> str:
+    return f"{Path(span.file).name}:{span.line}:{span.column}"

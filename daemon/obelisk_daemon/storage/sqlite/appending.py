@@ -1,0 +1,110 @@
+"""The logical transaction that appends what a run adds, with all that follows from it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from obelisk_daemon.clock import Instant, after
+from obelisk_daemon.execution.divergence import HOST_ABI
+from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Paused
+from obelisk_daemon.execution.state import State, fold
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, VersionConflictError
+from obelisk_daemon.storage.sqlite import queueing, rows, writes
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.writer import Transaction
+
+
+def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
+    """Write what a run adds, if it still holds its execution at the version it thinks; give the children left unlocked.
+
+    A child that the active generation does not let this executor run is made, but waits to be locked by another.
+    """
+    assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
+    before = made.state.version - len(made.entries)
+    values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
+    if tx.execute(SQL["update_by_run"], values).rowcount != 1:
+        raise VersionConflictError(made.execution_id)
+    rows.insert_events(tx, made.execution_id, made.entries)
+    left_unlocked = _insert_children(tx, made.children)
+    for new in made.scheduled:
+        queueing.schedule(tx, new, made.state.changed_at)
+    for join_set, delay in made.delays:
+        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, delay.due_at))
+    _insert_details(tx, made)
+    if made.state.status == "finished":
+        tx.execute(SQL["delete_delays_of"], (made.execution_id,))
+    state = made.state if made.awaits is None else _await(tx, made, made.awaits)
+    tx.changes.append(rows.change_of(made.execution_id, state))
+    for delay_id in made.cancelled_delays:
+        writes.cancel_delay(tx, delay_id, made.state.changed_at)
+    for child_id in made.cancelled_children:
+        _request_end(tx, child_id, made.state.changed_at)
+    _answer_for_stillborn(tx, made.children)
+    if made.response is not None:
+        writes.respond(tx, made.response)
+    return left_unlocked
+
+
+def _insert_children(tx: Transaction, children: Sequence[NewExecution]) -> tuple[ExecutionId, ...]:
+    left_unlocked = []
+    for child in children:
+        if child.state.status == "locked" and not _may_run(tx, child):
+            left_unlocked.append(child.execution_id)
+            child = msgspec.structs.replace(child, entries=child.entries[:1], state=fold(child.entries[:1]))  # noqa: PLW2901
+        rows.insert_execution(tx, child)
+    return tuple(left_unlocked)
+
+
+def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> None:
+    """Give the parent the outcome of children that ended as they began."""
+    for child in children:
+        if child.state.outcome is not None and child.created.parent is not None:
+            parent_id, join_set = child.created.parent
+            finished = ChildFinished(child.execution_id, child.state.outcome)
+            writes.respond(tx, NewResponse(parent_id, join_set, child.state.changed_at, finished))
+
+
+def _may_run(tx: Transaction, child: NewExecution) -> bool:
+    return tx.execute(SQL["allows"], (child.created.ffqn, child.state.digest)).fetchone() is not None
+
+
+def _insert_details(tx: Transaction, made: Append) -> None:
+    _note_failed_code(tx, made)
+    for line in made.logs:
+        values = (made.execution_id, made.run_id, line.created_at, line.level, line.message)
+        tx.execute(SQL["insert_log_line"], values)
+    for failure in made.failures:
+        rows.insert_failure(tx, made.execution_id, failure)
+
+
+def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
+    """Count what is missing, and give the state: an execution that misses nothing is pending at once."""
+    answered = 0
+    if not awaits.is_new:
+        (answered,) = tx.execute(SQL["count_responses"], (made.execution_id, awaits.join_set)).fetchone()
+    missing = awaits.needed - answered
+    at = made.state.changed_at
+    due_at = at if made.state.executor_id is None else after(at, writes.HOT_GRACE)
+    tx.execute(SQL["await_responses"], {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
+    return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
+
+
+def _request_end(tx: Transaction, child_id: ExecutionId, at: Instant) -> None:
+    """Ask a child to end, in the transaction that closes its join set: no crash comes in between."""
+    state = rows.read_state(tx, child_id)
+    if state.status != "finished" and state.lifecycle != "cancelling":
+        writes.add_event(tx, child_id, state, CancellationRequested(), at)
+
+
+def _note_failed_code(tx: Transaction, made: Append) -> None:
+    """Remember on which code an execution could not go on, so that it isn't tried there again."""
+    for entry in made.entries:
+        match entry.event:
+            case ComponentUpgraded(ok=False, digest=digest, abi=abi, version=version, message=message):
+                values: tuple[object, ...] = (made.execution_id, digest, abi, version, message)
+            case Paused(digest=str(digest), message=message):
+                values = (made.execution_id, digest, HOST_ABI, None, message)
+            case _:
+                continue
+        tx.execute(SQL["insert_failed_digest"], values)

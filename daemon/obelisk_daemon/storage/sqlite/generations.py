@@ -1,0 +1,99 @@
+"""Logical transactions on generations: what is active, what it allows, and its code."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.storage.generations import AllowedFunction, Generation, QueueLimit, StoredComponent
+from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.writer import Transaction
+
+
+def activate(
+    tx: Transaction, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None
+) -> None:
+    """Store the code, then make the generation the active one: compare and set on the one before."""
+    row = tx.execute(SQL["active_generation"]).fetchone()
+    newest = row["number"] if row is not None else 0
+    if generation.number != newest + 1:
+        raise ConflictError("generation_conflict", f"generation {newest} is active, {generation.number} can't follow")
+    for code in codes:
+        tx.execute(SQL["insert_component"], (code.digest, code.code))
+    tx.execute(
+        SQL["insert_generation"],
+        (
+            generation.number,
+            generation.activated_at,
+            generation.content_hash,
+            generation.cause,
+            generation.restored,
+            generation.manifest,
+        ),
+    )
+    members = [(generation.number, name, digest) for name, digest in generation.components.items()]
+    tx.executemany(SQL["insert_generation_component"], members)
+    _allow(tx, generation)
+    if proposed is not None:
+        tx.execute(SQL["set_proposal"], proposed)
+
+
+def _allow(tx: Transaction, generation: Generation) -> None:
+    """Replace who may run what, and give what waits the priority that its function has now."""
+    before = {row["ffqn"]: row["priority"] for row in tx.execute(SQL["read_allowed"]).fetchall()}
+    tx.execute(SQL["clear_allowed"])
+    for ffqn, one in generation.allowed.items():
+        values = (ffqn, one.digest, one.component, one.on_upgrade, ",".join(one.labels), one.priority)
+        tx.execute(SQL["insert_allowed"], values)
+        if before.get(ffqn, one.priority) != one.priority:
+            tx.execute(SQL["rank_again"], (one.priority, ffqn))
+    tx.execute(SQL["clear_queue_limits"])
+    limits = [(name, one.max_running, one.max_pending, one.when_full) for name, one in generation.limits.items()]
+    tx.executemany(SQL["insert_queue_limit"], limits)
+
+
+def read_active(tx: Transaction) -> Generation | None:
+    """Read the active generation."""
+    row = tx.execute(SQL["active_generation"]).fetchone()
+    if row is None:
+        return None
+    allowed = {
+        one["ffqn"]: AllowedFunction(
+            one["digest"], one["component"], one["on_upgrade"], rows.labels_of(one["labels"]), one["priority"]
+        )
+        for one in tx.execute(SQL["read_allowed"]).fetchall()
+    }
+    limits = {
+        one["component"]: QueueLimit(one["max_running"], one["max_pending"], one["when_full"])
+        for one in tx.execute(SQL["read_queue_limits"]).fetchall()
+    }
+    return _generation(tx, row, allowed, limits)
+
+
+def read(tx: Transaction, number: int) -> Generation | None:
+    """Read a generation, without what it allowed when it was active."""
+    row = tx.execute(SQL["generation"], (number,)).fetchone()
+    return None if row is None else _generation(tx, row, {}, {})
+
+
+def proposal(tx: Transaction, host: str) -> str | None:
+    """Read the hash of the last file of a host that became a generation."""
+    row = tx.execute(SQL["proposal"], (host,)).fetchone()
+    return None if row is None else str(row["content_hash"])
+
+
+def _generation(
+    tx: Transaction, row: sqlite3.Row, allowed: dict[str, AllowedFunction], limits: dict[str, QueueLimit]
+) -> Generation:
+    members = tx.execute(SQL["generation_components"], (row["number"],)).fetchall()
+    return Generation(
+        number=row["number"],
+        activated_at=row["activated_at"],
+        manifest=row["manifest"],
+        content_hash=row["content_hash"],
+        allowed=allowed,
+        components={one["name"]: one["digest"] for one in members},
+        limits=limits,
+        cause=row["cause"],
+        restored=row["restored"],
+    )
