@@ -73,6 +73,7 @@ COMPONENTS: Final = (
     Component("http-js", "activity", "http-js/app.js", "http-client", ("fetch-event",)),
     Component("demo-python", "workflow", "demo-python/app.py", "demo"),
     Component("backtraces-python", "workflow", "testing/backtraces-python/app.py", "backtraces-guest"),
+    Component("leaking-python", "activity", "testing/leaking-python/app.py", "leaking-guest"),
     Component("fanout", "workflow", "testing/fanout.wat", "fanout"),
     Component("interpreter-js", "workflow", "testing/interpreter-js/app.js", "interpreter", ("http", "fetch-event")),
     Component("interpreter-python", "workflow", "testing/interpreter-python/app.py", "interpreter"),

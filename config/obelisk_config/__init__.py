@@ -16,9 +16,12 @@ from obelisk_config.model import (
     ComponentKind,
     ComponentSpec,
     ComponentStub,
+    CredentialSecret,
     Daemon,
+    EnvSecret,
     Executor,
     Failure,
+    FileSecret,
     FunctionSettings,
     InlineStub,
     Limits,
@@ -26,6 +29,7 @@ from obelisk_config.model import (
     Log,
     Manifest,
     QueueLimits,
+    SecretSource,
     StubParameter,
     StubSource,
     StubSpec,
@@ -37,6 +41,7 @@ from obelisk_config.model import (
 from obelisk_config.place import at
 from obelisk_config.resolve import Draft, Surroundings, resolve
 from obelisk_config.rules import FormError, nearest
+from obelisk_config.secrets import secret_variable
 from obelisk_config.syntax import MAX_BYTES, parse
 from obelisk_config.units import format_duration, format_size, parse_duration, parse_size
 
@@ -48,13 +53,16 @@ __all__ = [
     "ComponentKind",
     "ComponentSpec",
     "ComponentStub",
+    "CredentialSecret",
     "Daemon",
     "Diagnostic",
     "Difference",
     "Document",
     "Draft",
+    "EnvSecret",
     "Executor",
     "Failure",
+    "FileSecret",
     "FormError",
     "FunctionSettings",
     "InlineStub",
@@ -65,6 +73,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "QueueLimits",
+    "SecretSource",
     "SettingChange",
     "Severity",
     "Span",
@@ -90,6 +99,7 @@ __all__ = [
     "parse_size",
     "render",
     "restart_only",
+    "secret_variable",
 ]
 
 

@@ -24,6 +24,11 @@ class Span(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def without(self, other: "Span") -> "Span":
+        """Write asterisks for what is at another span of the same line."""
+        start, end = other.column - 1, other.column - 1 + other.width
+        return msgspec.structs.replace(self, text=self.text[:start] + "*" * other.width + self.text[end:])
+
 
 class Diagnostic(msgspec.Struct, frozen=True):
     """One thing that is wrong, or in doubt. `code` is stable; `hint` says what to do and may be empty."""

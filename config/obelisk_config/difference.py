@@ -42,7 +42,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     components: tuple[ComponentChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
-    """Those of the daemon, its executors and `[limits]`."""
+    """Those of the daemon, its executors, `[limits]` and `[secrets]`."""
 
     @property
     def is_empty(self) -> bool:
@@ -124,6 +124,8 @@ def _settings(before: Manifest, after: Manifest) -> Iterator[SettingChange]:
     for name in dict.fromkeys((*old, *new)):
         yield from _of_executor(name, old.get(name), new.get(name))
     yield from _changes(written.queue_limits(before.limits), written.queue_limits(after.limits))
+    was, now = (written.secrets(one.secrets, one.file.absolute().parent) for one in (before, after))
+    yield from _changes(was, now)
 
 
 def _of_executor(name: str, old: Executor | None, new: Executor | None) -> Iterator[SettingChange]:

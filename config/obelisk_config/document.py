@@ -49,6 +49,7 @@ class Document:
     def __init__(self, source: Source, values: Table) -> None:
         self.source = source
         self.values = values
+        self._hidden: dict[int, list[Span]] = {}
 
     @cached_property
     def _index(self) -> "PlaceIndex":
@@ -62,11 +63,23 @@ class Document:
         """Give the place of a value, for a table its header; for what isn't there, that of the table around it."""
         while path and path not in self._index.values:
             path = path[:-1]
-        return self._index.values[path]
+        return self._shown(self._index.values[path])
 
     def key(self, path: KeyPath) -> Span:
         """Give the place of a key; for what has none (an array's item, or not in the file), as `at`."""
-        return self._index.keys.get(path) or self.at(path)
+        found = self._index.keys.get(path)
+        return self.at(path) if found is None else self._shown(found)
+
+    def hide(self, path: KeyPath) -> None:
+        """Write asterisks for a value, whenever its line is shown from now on."""
+        if self.has(path):
+            span = self._index.values[path]
+            self._hidden.setdefault(span.line, []).append(span)
+
+    def _shown(self, span: Span) -> Span:
+        for hidden in self._hidden.get(span.line, ()):
+            span = span.without(hidden)
+        return span
 
 
 class PlaceIndex:

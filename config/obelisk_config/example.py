@@ -13,6 +13,7 @@ from obelisk_config import component_keys, keys
 from obelisk_config.forms import COMPONENT_NAME
 from obelisk_config.model import ComponentKind
 from obelisk_config.rules import Key
+from obelisk_config.secrets import SECRET
 from obelisk_config.stubs import SOURCES, STUB
 from obelisk_config.tables import TableOf, toml
 
@@ -52,7 +53,7 @@ def example() -> str:
         sections.append(
             f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", component_keys.FUNCTION[kind].keys)}'
         )
-    return "\n".join((*sections, *_stubs()))
+    return "\n".join((*sections, *_stubs(), _secrets()))
 
 
 def _stubs() -> Iterator[str]:
@@ -65,6 +66,18 @@ def _stubs() -> Iterator[str]:
         own[0] = msgspec.structs.replace(own[0], example=example, doc=doc)
         yield head + _section("[[stub]]", tuple(own))
         head = "# The same, with another way to say what its functions are.\n"
+
+
+def _secrets() -> str:
+    """Write a secret of each source, as comments: which ones there are is the author's choice."""
+    head = "# Values for headers of requests, each where its one key says; allowed_hosts says where it may go.\n"
+    head += "# An activity has a placeholder, in the variable API_KEY for api-key, and never sees the value.\n"
+    names = ("api-key", "other-key", "third-key")
+    lines = [
+        f"# {key.doc}\n# {name} = {toml({key.name: key.example})}\n"
+        for name, key in zip(names, SECRET.keys, strict=True)
+    ]
+    return f"{head}[secrets]\n{''.join(lines)}"
 
 
 def _own_keys(kind: ComponentKind) -> tuple[Key, ...]:

@@ -124,6 +124,7 @@ class HostPattern(msgspec.Struct, frozen=True):
     port: int
     methods: tuple[str, ...] | None = None
     allow_private: bool | None = None
+    secrets: tuple[str, ...] = ()
 
 
 def host_pattern(text: str) -> HostPattern:
@@ -258,8 +259,10 @@ HOST_TABLE: Final = TableOf(
         ),
         Key("methods", Listing(Choice(METHODS), least=1), "The methods allowed; all, if left out.", example=["GET"]),
         Key("allow_private", Boolean(), "As allow_private of the component, for this host only.", example=False),
+        Key(
+            "secrets", Listing(NAME), "The secrets of [secrets] that headers of requests may have.", example=["api-key"]
+        ),
     ),
-    {"secrets": "secrets come in a later version"},
 )
 
 

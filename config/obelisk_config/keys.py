@@ -9,6 +9,7 @@ from typing import Final
 from obelisk_config import forms
 from obelisk_config.component_keys import ACTIVITY_LIMITS, COMPONENT, LATER, SETTINGS, WHEN_FULL, WORKFLOW_LIMITS
 from obelisk_config.rules import Choice, Duration, Key, Number
+from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
 from obelisk_config.tables import TableOf, TableOrTables, TablesOf
 
@@ -112,6 +113,7 @@ MANIFEST: Final = TableOf(
         Key("defaults", DEFAULTS, "Settings of all components of a kind."),
         *(Key(kind, TablesOf(table), f"Components of the kind {kind}.") for kind, table in COMPONENT.items()),
         Key("stub", TablesOf(STUB), "Functions that are never run: somebody else gives the result."),
+        Key("secrets", SECRETS, "Where the values are that the host puts into requests."),
     ),
-    dict.fromkeys(("cron", "webhook", "secrets", "retention"), LATER),
+    dict.fromkeys(("cron", "webhook", "retention"), LATER),
 )

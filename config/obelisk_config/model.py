@@ -114,6 +114,8 @@ class AllowedHost(msgspec.Struct, frozen=True):
     methods: tuple[str, ...] | None
     """None: every method."""
     allow_private: bool
+    secrets: tuple[str, ...] = ()
+    """Names of those that the host puts into headers of requests that go there."""
 
 
 class ComponentSpec(msgspec.Struct, frozen=True):
@@ -152,6 +154,11 @@ class ComponentSpec(msgspec.Struct, frozen=True):
     def labels(self) -> tuple[str, ...]:
         """Give the labels that functions without labels of their own require of the executor."""
         return self.settings.labels
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Give the names of the secrets that some allowed host may have, sorted."""
+        return tuple(sorted({name for host in self.allowed_hosts for name in host.secrets}))
 
     def settings_for(self, ffqn: str) -> FunctionSettings:
         """Give the settings of a function, named as the component exports it."""
@@ -219,6 +226,27 @@ class StubSpec(msgspec.Struct, frozen=True):
                 return "path"
 
 
+class EnvSecret(msgspec.Struct, frozen=True, tag="env"):
+    """A secret in an environment variable of the daemon."""
+
+    variable: str
+
+
+class FileSecret(msgspec.Struct, frozen=True, tag="file"):
+    """A secret in a file; the path is absolute."""
+
+    path: str
+
+
+class CredentialSecret(msgspec.Struct, frozen=True, tag="credential"):
+    """A secret in a file of `$CREDENTIALS_DIRECTORY`, where systemd puts it."""
+
+    name: str
+
+
+SecretSource: TypeAlias = EnvSecret | FileSecret | CredentialSecret
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """A manifest as a value. Where a component stands in the file is `document.at(positions[name])`."""
 
@@ -234,6 +262,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """By name of a component or stub: `("activity", 0)` for the first `[[activity]]`, and so on."""
     stubs: tuple[StubSpec, ...] = ()
     """In the order of the file."""
+    secrets: dict[str, SecretSource] = {}
+    """By name, in the order of the file."""
 
     def component(self, name: str) -> ComponentSpec | None:
         """Find a component by its name."""

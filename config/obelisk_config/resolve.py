@@ -25,6 +25,7 @@ from obelisk_config.model import (
     UnixListen,
 )
 from obelisk_config.place import Place
+from obelisk_config.secrets import check_secrets, hide_plain_values, located
 from obelisk_config.stubs import resolve_stub
 from obelisk_config.tables import Parsed
 from obelisk_config.units import format_duration
@@ -44,6 +45,9 @@ class Surroundings(msgspec.Struct, frozen=True):
     state_dir: str | None = None
     listen: tuple[Listen, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Surroundings(state_dir={self.state_dir!r}, listen={self.listen!r})"  # variables may be secrets
+
 
 class Draft(msgspec.Struct, frozen=True):
     """A manifest as far as it can be read, and all that is wrong with it.
@@ -60,6 +64,7 @@ class Draft(msgspec.Struct, frozen=True):
 def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft:
     """Check a document's values and fill in what it leaves out."""
     reported: list[Diagnostic] = []
+    hide_plain_values(document)
     root = Place(document, (), reported)
     parsed = keys.MANIFEST.parse(document.values, root)
     assert isinstance(parsed, dict), "a document is a table"
@@ -75,7 +80,9 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
         document,
         positions,
         stubs,
+        {name: located(source, file.absolute().parent) for name, source in parsed.get("secrets", {}).items()},
     )
+    check_secrets(parsed, components, positions, root)
     partial = len(components) + len(stubs) < authored or len(parsed) < len(document.values)
     return Draft(manifest, tuple(reported), partial)
 
@@ -210,7 +217,7 @@ def _component(kind: ComponentKind, settings: Parsed, file: Path) -> ComponentSp
 
 def _allowed(host: HostPattern, allow_private: bool) -> AllowedHost:
     private = allow_private if host.allow_private is None else host.allow_private
-    return AllowedHost(host.scheme, host.host, host.port, host.methods, private)
+    return AllowedHost(host.scheme, host.host, host.port, host.methods, private, host.secrets)
 
 
 def _check_backoff(merged: Parsed, authored: Parsed, place: Place) -> None:

@@ -13,6 +13,7 @@ from obelisk_config import keys, stubs
 from obelisk_config.component_keys import Only
 from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
 from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Rule, Size, Text
+from obelisk_config.secrets import SECRET, SecretEntry
 from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf
 from obelisk_config.units import DURATION_PATTERN, SIZE_PATTERN, format_duration, format_size
 
@@ -59,6 +60,8 @@ def _of(rule: Rule) -> Schema:
             return items | _between("Items", rule.least, rule.most)
         case HostEntry():
             return {"anyOf": [_of(ORIGIN), _of(HOST_TABLE)]}
+        case SecretEntry():
+            return _of(SECRET) | {"minProperties": 1, "maxProperties": 1}
         case stubs.Parameter():
             return _of(stubs.PARAMETER)
         case _:

@@ -2,7 +2,10 @@
 
 import re
 import tomllib
+from itertools import takewhile
 from typing import Final
+
+import msgspec
 
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Span
 from obelisk_config.document import Document, PlaceIndex, Source
@@ -12,6 +15,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 _PLACE: Final = re.compile(
     r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
 )
+_SECRETS_HEADER: Final = re.compile(r"\[+\s*[\"']?secrets\b")
+_SECRETS_KEY: Final = re.compile(r"\s*[\"']?secrets\b")
 _SAID: Final = (
     (
         "Invalid value",
@@ -80,7 +85,7 @@ def parse(data: bytes, file: str) -> Document:
     try:
         values = tomllib.loads(_decode(source))
     except tomllib.TOMLDecodeError as error:
-        raise ManifestError([_explain(source, str(error))]) from None
+        raise ManifestError([_without_secret(source, _explain(source, str(error)))]) from None
     except RecursionError:
         message = "arrays or tables nest too deeply"
         raise _refused(source.span(0, 0, 1), "syntax", message, "three levels are enough") from None
@@ -123,6 +128,20 @@ def _explain(source: Source, said: str) -> Diagnostic:
             first = index.keys.get(path) or index.values[path]
             return Diagnostic("syntax", f"{message}; the first is on line {first.line}", place, hint)
     return Diagnostic("syntax", message, _place(source, match), hint)
+
+
+def _without_secret(source: Source, diagnostic: Diagnostic) -> Diagnostic:
+    """Hide what stands after the `=` in `[secrets]`: perhaps somebody has written a value there, without quotes."""
+    span = diagnostic.span
+    upwards = [line.strip() for line in source.data.decode().split("\n")[span.line - 1 :: -1]]
+    own = [*takewhile(lambda line: not line.startswith("["), upwards)]
+    header = upwards[len(own)] if len(own) < len(upwards) else ""
+    key, equals, value = span.text.partition("=")
+    if not equals or not (_SECRETS_HEADER.match(header) or _SECRETS_KEY.match(key)):
+        return diagnostic
+    value = value.lstrip()
+    written = msgspec.structs.replace(span, column=len(span.text) - len(value) + 1, width=len(value))
+    return msgspec.structs.replace(diagnostic, span=span.without(written))
 
 
 def _place(source: Source, match: re.Match[str] | None) -> Span:

@@ -1,6 +1,6 @@
 """Resolved values as an author would write them: TOML by dotted keys, with every default filled in."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -14,11 +14,15 @@ from obelisk_config.model import (
     ComponentKind,
     ComponentSpec,
     ComponentStub,
+    CredentialSecret,
     Daemon,
+    EnvSecret,
     Executor,
+    FileSecret,
     FunctionSettings,
     InlineStub,
     QueueLimits,
+    SecretSource,
     StubSpec,
     WitStub,
 )
@@ -70,6 +74,11 @@ def component(spec: ComponentSpec, beside: Path) -> Written:
     }
 
 
+def secrets(sources: Mapping[str, SecretSource], beside: Path) -> Written:
+    """Write `[secrets]`: where each is, as nothing else is known of it."""
+    return {f"secrets.{name}": _secret(source, beside) for name, source in sources.items()}
+
+
 def stub(spec: StubSpec, beside: Path) -> Written:
     """Write what a stub says of its functions, but for a digest; paths as those of a component."""
     match spec.source:
@@ -110,7 +119,19 @@ def _host(host: AllowedHost, allow_private: bool) -> object:
     more: dict[str, object] = {} if host.methods is None else {"methods": host.methods}
     if host.allow_private != allow_private:
         more["allow_private"] = host.allow_private
+    if host.secrets:
+        more["secrets"] = host.secrets
     return {"host": origin, **more} if more else origin
+
+
+def _secret(source: SecretSource, beside: Path) -> str:
+    match source:
+        case EnvSecret(variable):
+            return toml({"env": variable})
+        case FileSecret(path):
+            return f"{{ file = {_path(path, beside)} }}"
+        case CredentialSecret(name):
+            return toml({"credential": name})
 
 
 def _path(path: str, beside: Path) -> str:

@@ -54,4 +54,6 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[settings.level])
+    # at debug it writes the headers of responses, which may have a secret that a server sends back
+    logging.getLogger("httpcore").setLevel(logging.INFO)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change, and so do we

@@ -55,7 +55,7 @@ def _settings(options: Options, source: bytes) -> DaemonSettings:
 
 
 async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:
-    """Check a manifest completely, without a daemon.
+    """Check a manifest completely, without a daemon. Secrets may be missing: only the daemon needs them.
 
     Raises:
         ManifestError: the manifest can't be used.
@@ -63,7 +63,8 @@ async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Ca
     engines = Engines()
     try:
         compiler = Compiler(engines, cache_dir)
-        return await check(source, options.manifest, options.surroundings, compiler, dev=options.dev)
+        surroundings = options.surroundings
+        return await check(source, options.manifest, surroundings, compiler, dev=options.dev, need_secrets=False)
     finally:
         engines.close()
 

@@ -1,9 +1,14 @@
-"""httpbin on loopback, in a process of its own, with two endpoints more that remember how often they were asked."""
+"""Servers on loopback: httpbin in a process of its own, and one in a thread that sends back what it gets.
+
+This httpbin has two endpoints more that remember how often they were asked.
+"""
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 _SERVER: Final = """
@@ -49,3 +54,53 @@ def httpbin() -> Iterator[str]:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.kill()
+
+
+class Mirror(ThreadingHTTPServer):
+    """Answers with the headers of the request, as headers and as a body; `/STATUS` asks for a status.
+
+    `/broken-head` and `/broken-body` have them in an answer that is no HTTP.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Reflection)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.received: list[list[tuple[str, str]]] = []
+        """The headers of every request."""
+
+
+class _Reflection(BaseHTTPRequestHandler):
+    server: Mirror
+
+    def do_GET(self) -> None:
+        self.server.received.append(self.headers.items())
+        lines = [f"{name}: {value}" for name, value in self.headers.items()]
+        body, told = "\r\n".join(lines).encode("latin-1"), "; ".join(lines).encode("latin-1")
+        if self.path == "/broken-head":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nno header " + told + b"\r\n\r\n")
+            return
+        if self.path == "/broken-body":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno chunk " + told + b"\r\n")
+            return
+        self.send_response(int(self.path[1:]))
+        for line in lines:
+            self.send_header("x-reflected", line)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def mirror() -> Iterator[Mirror]:
+    """Run it until the block is left."""
+    with Mirror() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -16,6 +16,7 @@ from obelisk_config import (
     Diagnostic,
     Manifest,
     ManifestError,
+    Severity,
     Surroundings,
     at,
     draft,
@@ -24,6 +25,7 @@ from obelisk_config import (
 )
 from obelisk_daemon.deployment.candidate import Files, read_components
 from obelisk_daemon.deployment.linking import check_links
+from obelisk_daemon.deployment.secrets import read_secrets
 from obelisk_daemon.deployment.stubs import Stub, read_stubs
 from obelisk_daemon.errors import ComponentError, OperatorError
 from obelisk_daemon.execution.wit_host import host_function
@@ -31,6 +33,7 @@ from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import EngineKind
+from obelisk_daemon.wasm.wasi.secret import Secret
 
 Stage: TypeAlias = Literal["seen", "parsed", "validated", "compiled", "linked", "staged", "active"]
 """What a manifest gets to, in order (DESIGN.md section 8)."""
@@ -53,6 +56,8 @@ class Candidate(msgspec.Struct, frozen=True):
     components: Mapping[str, Component]
     stubs: Mapping[str, Stub]
     warnings: tuple[Diagnostic, ...]
+    secrets: Mapping[str, Secret] = {}
+    """By name, those that an allowed host names; without `need_secrets` only those that are there."""
 
     @property
     def exporting(self) -> Iterator[Component | Stub]:
@@ -92,8 +97,11 @@ async def check(
     *,
     dev: bool = False,
     stored: Files | None = None,
+    need_secrets: bool = True,
 ) -> Candidate:
     """Check a manifest completely. Files that are `stored` are taken in place of those on the disk, as they are.
+
+    Secrets are read in any case; those that can't be are errors, or warnings unless `need_secrets`.
 
     Raises:
         Refusal: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
@@ -106,13 +114,15 @@ async def check(
     files, unread = stored or Files({}, {}), tuple[Diagnostic, ...]()
     if stored is None:
         files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
+    severity: Severity = "error" if need_secrets else "warning"
+    secrets, unreadable = await asyncio.to_thread(read_secrets, manifest, surroundings.variables, severity)
     loaded, uncompiled = await _compile(manifest, files, compiler)
     components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
     stubs, untyped = read_stubs(manifest, files, loaded)
     unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
     found: dict[Stage, Sequence[Diagnostic]] = {
         "parsed": drafted.diagnostics,
-        "validated": unread,
+        "validated": (*unread, *unreadable),
         "compiled": (*uncompiled, *untyped),
         "linked": unlinked,
     }
@@ -120,7 +130,7 @@ async def check(
     for stage, of_stage in found.items():
         if has_errors(of_stage):
             raise Refusal(stage, diagnostics)
-    return Candidate(source, manifest, files, components, stubs, diagnostics)
+    return Candidate(source, manifest, files, components, stubs, diagnostics, secrets)
 
 
 async def _compile(

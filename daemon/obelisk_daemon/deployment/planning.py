@@ -24,6 +24,7 @@ from obelisk_daemon.wasm.host import calls, log, workflow
 from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.context import HttpLimits
 from obelisk_daemon.wasm.wasi.egress import AllowedHost, EgressPolicy
+from obelisk_daemon.wasm.wasi.secret import Secret
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _CANCELLABLE: Final = "-cancellable"
@@ -70,7 +71,7 @@ def plan_generation(
     manifest, types = candidate.manifest, candidate.exports
     functions: dict[str, FunctionPlan] = {}
     for spec in manifest.components:
-        functions |= _function_plans(spec, candidate.components[spec.name], linker, types)
+        functions |= _function_plans(spec, candidate.components[spec.name], linker, types, candidate.secrets)
     for spec_of_stub in manifest.stubs:
         functions |= _stub_plans(candidate.stubs[spec_of_stub.name])
     older: dict[tuple[str, str], FunctionPlan] = {}
@@ -78,7 +79,7 @@ def plan_generation(
     for one in retained:
         now = manifest.component(one.name)
         assert now is not None, "what is retained is of a component that is still there"
-        planned = _function_plans(now, one.component, linker, types)
+        planned = _function_plans(now, one.component, linker, types, candidate.secrets)
         older |= {(str(ffqn), one.component.digest): planned[str(ffqn)] for ffqn in one.ffqns}
         broken += [(one.component.digest, ffqn) for ffqn in broken_calls(one.component, types)]
     return ExecutorPlan(generation, functions, frozenset(), older, broken)
@@ -98,9 +99,13 @@ def broken_calls(component: Component, types: Mapping[str, FunctionType]) -> lis
 
 
 def _function_plans(
-    spec: ComponentSpec, component: Component, linker: Linker, types: Mapping[str, FunctionType]
+    spec: ComponentSpec,
+    component: Component,
+    linker: Linker,
+    types: Mapping[str, FunctionType],
+    secrets: Mapping[str, Secret],
 ) -> dict[str, FunctionPlan]:
-    planned = _component_plan(spec, component, linker.link(component, types))
+    planned = _component_plan(spec, component, linker.link(component, types), secrets)
     return {
         str(ffqn): _function_plan(ffqn, of, planned, spec.settings_for(str(ffqn)))
         for ffqn, of in component.exports.items()
@@ -137,7 +142,9 @@ class _Resolver:
         return calls.extending(extension, base)
 
 
-def _component_plan(spec: ComponentSpec, component: Component, linked: LinkedComponent) -> ComponentPlan:
+def _component_plan(
+    spec: ComponentSpec, component: Component, linked: LinkedComponent, secrets: Mapping[str, Secret]
+) -> ComponentPlan:
     limits = spec.limits
     return ComponentPlan(
         name=spec.name,
@@ -150,6 +157,7 @@ def _component_plan(spec: ComponentSpec, component: Component, linked: LinkedCom
         forward_stdio=spec.forward_stdio,
         egress=_egress(spec),
         http_limits=_http_limits(spec),
+        secrets=tuple(secrets[name] for name in spec.secrets),
         on_block=spec.on_block,
         max_hot=spec.max_hot,
         on_nondeterminism=spec.on_nondeterminism,
@@ -168,6 +176,7 @@ def _egress(spec: ComponentSpec) -> EgressPolicy:
             port=host.port,
             methods=None if host.methods is None else frozenset(host.methods),
             allow_private=host.allow_private,
+            secrets=frozenset(host.secrets),
         )
         for host in spec.allowed_hosts
     ]

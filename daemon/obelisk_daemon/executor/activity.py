@@ -14,6 +14,7 @@ from obelisk_daemon.executor.run import Run, trap_of
 from obelisk_daemon.wasm.guest import Returned as GuestReturned
 from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.wasi.context import WasiContext
+from obelisk_daemon.wasm.wasi.placeholders import Placeholders
 
 
 class ActivityRun(Run):
@@ -24,14 +25,16 @@ class ActivityRun(Run):
         services, component = self.services, self.function.component
         forward = partial(services.forward, self.execution_id) if component.forward_stdio else None
         logs = LogBuffer(services.clock, component.log_bytes, forward=forward)
+        placeholders = Placeholders(component.secrets, services.random)
         wasi = WasiContext(
             clock=services.wasi_clock,
             random=services.random,
             output=logs.output,
-            environ=component.env,
+            environ={**component.env, **placeholders.environ},
             http=services.http,
             egress=component.egress,
             http_limits=component.http_limits,
+            placeholders=placeholders,
         )
         ended = await self._attempt(wasi, logs)
         for request in wasi.trace:

@@ -15,6 +15,7 @@ from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.context import HttpLimits
 from obelisk_daemon.wasm.wasi.egress import EgressPolicy
+from obelisk_daemon.wasm.wasi.secret import Secret
 
 
 class ComponentPlan(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class ComponentPlan(msgspec.Struct, frozen=True):
     forward_stdio: bool
     egress: EgressPolicy
     http_limits: HttpLimits
+    secrets: tuple[Secret, ...] = ()
     on_block: Literal["hot", "unload"] = "hot"
     max_hot: int = 0
     on_nondeterminism: Literal["pause", "fail"] = "pause"

@@ -8,6 +8,7 @@ import pytest
 from obelisk_config import Diagnostic, ManifestError, Surroundings, draft, render
 from obelisk_daemon.deployment.candidate import read_components
 from obelisk_daemon.deployment.linking import check_links
+from obelisk_daemon.deployment.secrets import read_secrets
 from obelisk_daemon.deployment.stubs import read_stubs
 from obelisk_daemon.execution.wit_types import FunctionType
 from tests.golden.manifest.authoring import COMPONENT, Interface
@@ -32,7 +33,13 @@ def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explain:
     (tmp_path / "a.wasm").write_bytes(COMPONENT)
     (tmp_path / "b.wasm").write_bytes(COMPONENT)
 
-    def run(text: str | bytes, *, dev: bool = False, interfaces: Mapping[str, Interface] | None = None) -> str:
+    def run(
+        text: str | bytes,
+        *,
+        dev: bool = False,
+        interfaces: Mapping[str, Interface] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         data = text.encode() if isinstance(text, str) else text
         # A state directory of its own: the length of tmp_path must not decide whether a socket's path is too long.
         surroundings = Surroundings({"STATE_DIRECTORY": "/s"})
@@ -46,6 +53,7 @@ def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explain:
         links: tuple[Diagnostic, ...] = ()
         if interfaces is not None:
             links = check_links(drafted.manifest, {**given, **stubs}, host, partial=drafted.partial)
-        return told((*drafted.diagnostics, *diagnostics, *untyped, *links))
+        unreadable = () if variables is None else read_secrets(drafted.manifest, variables)[1]
+        return told((*drafted.diagnostics, *diagnostics, *untyped, *links, *unreadable))
 
     return run

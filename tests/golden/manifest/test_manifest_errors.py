@@ -29,7 +29,7 @@ def test_a_key_of_the_other_kind_says_which_kind_has_it(explain: Explain, snapsh
 
 
 def test_a_key_of_a_later_version_says_so(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    assert explain("[secrets]\nkey = { env = 'X' }\n\n" + component("one", "queue_timeout = '1m'")) == snapshot
+    assert explain("[retention]\nfinished = '30d'\n\n" + component("one", "queue_timeout = '1m'")) == snapshot
 
 
 def test_what_holds_for_a_component_is_not_of_a_function(explain: Explain, snapshot: SnapshotAssertion) -> None:
@@ -199,7 +199,7 @@ def test_a_bad_allowed_host_shows_the_form(explain: Explain, snapshot: SnapshotA
         '  "http://127.1",',
         '  "http://[::g]",',
         '  "https://bücher.example",',
-        '  { host = "https://a.example", methods = ["get"], allow_private = 1, secrets = [] },',
+        '  { host = "https://a.example", methods = ["get"], allow_private = 1, secrets = ["?"] },',
         "  { methods = [] },",
         "  80,",
         "]",

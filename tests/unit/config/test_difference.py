@@ -270,3 +270,23 @@ def test_the_limits_of_the_queue_need_no_restart() -> None:
 def test_a_difference_can_be_sent_as_json() -> None:
     found = difference(component(f"digest = '{ONE}'"), component("timeout = '1s'") + "[limits]\nmax_pending = 1\n")
     assert msgspec.json.decode(msgspec.json.encode(found), type=Difference) == found
+
+
+def test_secrets_are_told_by_where_they_are_and_a_running_daemon_takes_them_over() -> None:
+    before = "[secrets]\na = { env = 'A' }\nb = { file = 'keys/b' }\nc = { file = '/run/c' }\n"
+    after = "[secrets]\na = { credential = 'a' }\nb = { file = 'keys/b2' }\n"
+    found = difference(before, after)
+    assert [(one.key, one.before, one.after) for one in found.settings] == [
+        ("secrets.a", '{ env = "A" }', '{ credential = "a" }'),
+        ("secrets.b", '{ file = "keys/b" }', '{ file = "keys/b2" }'),
+        ("secrets.c", '{ file = "/run/c" }', None),
+    ]
+    assert restart_only(found) == ()
+
+
+def test_the_secrets_of_an_allowed_host_are_part_of_it() -> None:
+    before = "allowed_hosts = [{ host = 'https://a', secrets = ['key'] }]"
+    secrets = "\n[secrets]\nkey = { env = 'A' }\n"
+    assert settings(before + secrets, "allowed_hosts = ['https://a']" + secrets) == [
+        ("allowed_hosts", '[{ host = "https://a", secrets = ["key"] }]', '["https://a"]')
+    ]

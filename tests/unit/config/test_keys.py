@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -28,7 +28,9 @@ from obelisk_config import (
     stubs,
 )
 from obelisk_config.example import example
+from obelisk_config.model import SecretSource
 from obelisk_config.rules import FormError, Key
+from obelisk_config.secrets import SECRET
 from obelisk_config.tables import TableOf, TableOrTables, TablesOf, toml
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.ffqn import Ffqn
@@ -70,6 +72,7 @@ def test_every_key_is_a_field_of_the_model_and_every_field_a_key() -> None:
     assert both == fields(ComponentSpec, FunctionSettings) - {"kind", "settings"}
     assert names(stubs.STUB) == {"name", "wit"} | fields(InlineStub, ComponentStub)
     assert names(stubs.PARAMETER) == fields(StubParameter)
+    assert names(SECRET) == {source.__struct_config__.tag for source in get_args(SecretSource)}
 
 
 def test_every_key_of_a_stub_goes_with_one_of_the_ways_to_say_what_its_functions_are() -> None:
@@ -126,6 +129,16 @@ def test_the_example_holds_every_key_with_its_default() -> None:
                 assert section[key.name] == key.default, key.name
 
 
+def test_the_example_shows_every_source_of_a_secret_in_a_form_that_is_right() -> None:
+    _, _, after = EXAMPLE.read_text().partition("[secrets]\n")
+    shown = "".join(line.removeprefix("# ") + "\n" for line in after.splitlines() if " = { " in line)
+    drafted = draft(f"[secrets]\n{shown}".encode(), EXAMPLE)
+    assert [type(source).__struct_config__.tag for source in drafted.manifest.secrets.values()] == [
+        key.name for key in SECRET.keys
+    ]
+    assert {one.code for one in drafted.diagnostics} == {"unused_secret"}
+
+
 def test_the_example_resolves_to_the_same_as_a_manifest_without_the_keys_it_explains() -> None:
     digest = f"sha256:{'0' * 64}"
     short = "".join(
@@ -153,6 +166,8 @@ def test_what_the_example_has_in_comments_may_be_written_too() -> None:
         if written := re.fullmatch(r"# ((\w+) = .*)", lines[number]):
             above = "" if lines[number - 1].startswith(f"{written[2]} = ") else lines[number - 1]
             text = "\n".join([*lines[: number - 1], above, written[1], *lines[number + 1 :]])
+            if "secrets = " in written[1]:
+                text = text.replace("\n# api-key = ", "\napi-key = ")
             assert draft(text.encode(), EXAMPLE).diagnostics == ()
             tried.add(written[2])
     assert tried == {"max_running", "max_pending", "allowed_hosts"}

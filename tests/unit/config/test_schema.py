@@ -65,7 +65,7 @@ def test_the_example_names_the_schema_and_satisfies_it() -> None:
 
 
 def test_every_key_is_in_the_schema_and_no_other() -> None:
-    entries = {("stub", "params"): ("name", "type")}
+    entries = {("stub", "params"): ("name", "type"), ("secrets",): ("credential", "env", "file")}
     more = {(*path, name) for path, names in entries.items() for name in names}
     assert set(properties(json_schema())) == set(every_key(keys.MANIFEST)) | more
 

@@ -56,6 +56,9 @@ class ClientRequest(msgspec.Struct):
     body: AsyncIterable[bytes] | bytes
     timeouts: Timeouts
 
+    def __repr__(self) -> str:
+        return f"ClientRequest({self.method!r}, {self.target!r})"  # the headers may have secrets
+
 
 class Response:
     """The head of a response, and its body to be read once."""

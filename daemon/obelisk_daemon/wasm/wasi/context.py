@@ -15,6 +15,7 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.egress import EgressPolicy
+from obelisk_daemon.wasm.wasi.placeholders import NO_SECRETS, Placeholders
 from obelisk_daemon.wasm.wasi.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -90,6 +91,8 @@ class WasiContext(msgspec.Struct, kw_only=True):
     """None answers every request with `HTTP-request-denied`."""
     egress: EgressPolicy = EgressPolicy()
     http_limits: HttpLimits = HttpLimits()
+    placeholders: Placeholders = NO_SECRETS
+    """What `environ` has of them must be these."""
     trace: list[HttpTrace] = msgspec.field(default_factory=list)
     tasks: TaskOwner = msgspec.field(default_factory=TaskOwner)
     skipped_ns: int = 0

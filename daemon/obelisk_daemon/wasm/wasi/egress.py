@@ -30,6 +30,8 @@ class AllowedHost(msgspec.Struct, frozen=True):
     methods: frozenset[str] | None = None
     """Upper case; None for any."""
     allow_private: bool = False
+    secrets: frozenset[str] = frozenset()
+    """Names of those that headers of a request may have."""
 
     def matches(self, method: str, target: "Target") -> bool:
         """Decide whether this entry allows the request; the host must be normalized, as in every `Target`."""
@@ -73,7 +75,7 @@ class EgressPolicy(msgspec.Struct, frozen=True):
         Raises:
             EgressDeniedError: no entry matches; the text names the request and what is allowed.
         """
-        entries = [entry for entry in self.allowed if entry.matches(method, target)]
+        entries = self._entries(method, target)
         if not entries:
             known = ", ".join(_describe(entry) for entry in self.allowed[:8]) or "nothing"
             raise EgressDeniedError(
@@ -84,6 +86,13 @@ class EgressPolicy(msgspec.Struct, frozen=True):
             return Reach.PUBLIC
         literal = any(is_address(entry.host) for entry in private)
         return Reach.LITERAL if literal else Reach.PRIVATE
+
+    def secrets_for(self, method: str, target: Target) -> frozenset[str]:
+        """Give the names of the secrets that a request may carry: those of every entry that matches."""
+        return frozenset().union(*(entry.secrets for entry in self._entries(method, target)))
+
+    def _entries(self, method: str, target: Target) -> list[AllowedHost]:
+        return [entry for entry in self.allowed if entry.matches(method, target)]
 
 
 def _describe(entry: AllowedHost) -> str:

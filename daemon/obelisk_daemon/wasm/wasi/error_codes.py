@@ -69,6 +69,14 @@ _BY_TYPE: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 
 
+def without_quotes(failure: HttpFailure) -> HttpFailure:
+    """Leave out what h11 quotes of a message that breaks its rules: where secrets are, it may be one."""
+    quoting = next((cause for cause in _causes(failure) if isinstance(cause, h11.ProtocolError)), None)
+    if quoting is None:
+        return failure
+    return HttpFailure(failure.code, f"{type(quoting).__name__}: what it is about may have a secret and isn't shown")
+
+
 def before_response(error: BaseException) -> HttpFailure:
     """Translate what a transport raised before the response's head was complete."""
     reason = describe(error)

@@ -10,9 +10,10 @@ from datetime import timedelta
 from obelisk_daemon.wasm.wasi.client import ClientRequest, Headers, HttpClient, Response
 from obelisk_daemon.wasm.wasi.clocks import monotonic_ns
 from obelisk_daemon.wasm.wasi.context import HttpTrace, WasiContext
-from obelisk_daemon.wasm.wasi.error_codes import HttpFailure
+from obelisk_daemon.wasm.wasi.error_codes import HttpFailure, without_quotes
 from obelisk_daemon.wasm.wasi.http_body import RequestBody
 from obelisk_daemon.wasm.wasi.http_fields import header_bytes
+from obelisk_daemon.wasm.wasi.placeholders import Carried
 from obelisk_daemon.wasm.wasi.streams import InputStream, StreamEndedError
 from obelisk_daemon.wasm.wasi.tasks import Notice
 
@@ -23,11 +24,15 @@ _AHEAD = 128 * 1024
 class Exchange(InputStream):
     """A request under way, then its response; as an input stream, the response's body."""
 
-    def __init__(self, wasi: WasiContext, request: ClientRequest, trace: HttpTrace, body: RequestBody | None) -> None:
+    def __init__(
+        self, wasi: WasiContext, request: ClientRequest, trace: HttpTrace, body: RequestBody | None, carried: Carried
+    ) -> None:
         self._wasi = wasi
         self._request = request
         self._trace = trace
         self._request_body = body
+        self._carried = carried
+        self._masking = carried.masking()
         self._buffer = bytearray()
         self._over = False
         self._began_ns = 0
@@ -74,8 +79,8 @@ class Exchange(InputStream):
         try:
             await self._exchange(client)
             self._trace.error = self._trace.reason = None
-        except HttpFailure as failure:
-            self._failure = failure
+        except HttpFailure as error:
+            self._failure = failure = without_quotes(error) if self._carried.is_secret else error
             self._trace.error, self._trace.reason = failure.name, failure.reason
 
     def _ended(self, _task: asyncio.Task[None]) -> None:
@@ -92,13 +97,14 @@ class Exchange(InputStream):
             await self._frame_body(self._request_body)
         async with client.open(self._request) as response:
             self._check_head(response)
-            self.status, self.headers = response.status, response.headers
+            self.status, self.headers = response.status, self._carried.hide(response.headers)
             self._trace.status = response.status
             self.changed.wake()
             while chunk := await response.read():
                 self._accept(chunk)
                 while len(self._buffer) >= _AHEAD:
                     await self.changed.wait()
+            self._buffer += self._masking.finish()
 
     async def _frame_body(self, body: RequestBody) -> None:
         """Choose between a length and chunks, unless the guest has declared a length itself."""
@@ -126,7 +132,7 @@ class Exchange(InputStream):
                 {"HTTP_response_body_size": self._trace.response_bytes},
                 f"the response's body has more than {limit} bytes",
             )
-        self._buffer += chunk
+        self._buffer += self._masking.feed(chunk)
         self.changed.wake()
 
     def ready(self) -> bool:

@@ -1,5 +1,6 @@
 """wasi:http/outgoing-handler: the one way out for a guest, and where it is judged."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, cast
 
@@ -14,6 +15,7 @@ from obelisk_daemon.wasm.wasi.http_exchange import Exchange
 from obelisk_daemon.wasm.wasi.http_fields import header_bytes
 from obelisk_daemon.wasm.wasi.http_request import NamedOrOther, OutgoingRequest, RequestOptions
 from obelisk_daemon.wasm.wasi.http_response import FutureResponse
+from obelisk_daemon.wasm.wasi.placeholders import Carried, MisplacedSecretError
 
 Outcome: TypeAlias = dict[str, Any]
 _URL_SHOWN: Final = 2_000
@@ -45,8 +47,8 @@ def _start(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions,
         raise HttpFailure("HTTP_request_denied", _too_many(wasi))
     wasi.trace.append(trace)
     client = _check_budget(wasi)
-    request = _judge(wasi, outgoing, wanted)
-    exchange = Exchange(wasi, request, trace, outgoing.body)
+    request, carried = _judge(wasi, outgoing, wanted)
+    exchange = Exchange(wasi, request, trace, outgoing.body, carried)
     exchange.start(client)
     return exchange
 
@@ -67,8 +69,8 @@ def _check_budget(wasi: WasiContext) -> HttpClient:
     return wasi.http
 
 
-def _judge(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions) -> ClientRequest:
-    """Turn what the guest built into a request that the policy allows."""
+def _judge(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions) -> tuple[ClientRequest, Carried]:
+    """Turn what the guest built into a request that the policy allows, with the values of the secrets it allows."""
     method, target = _method(outgoing.method), _target(outgoing)
     if method == "CONNECT":
         raise HttpFailure("HTTP_request_method_invalid", "CONNECT would open a tunnel past all checks")
@@ -79,10 +81,24 @@ def _judge(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions)
     refusal = address_refusal(target.host, reach) if is_address(target.host) else None
     if refusal is not None:
         raise HttpFailure("destination_IP_prohibited", refusal)
-    headers = [(name.encode("ascii"), value) for name, value in outgoing.headers.entries]
     path = _path(outgoing.path)
     _check_head(wasi, outgoing, path)
-    return ClientRequest(method, target, reach, path, headers, b"", _timeouts(wasi, wanted))
+    carried = _put_in_secrets(wasi, outgoing, path, wasi.egress.secrets_for(method, target))
+    request = ClientRequest(method, target, reach, path, carried.headers, b"", _timeouts(wasi, wanted))
+    return request, carried
+
+
+def _put_in_secrets(wasi: WasiContext, outgoing: OutgoingRequest, path: str, allowed: Collection[str]) -> Carried:
+    headers = [(name.encode("ascii"), value) for name, value in outgoing.headers.entries]
+    try:
+        carried = wasi.placeholders.put_in(headers, path.encode("ascii"), allowed)
+    except MisplacedSecretError as error:
+        raise HttpFailure("HTTP_request_denied", str(error)) from error
+    limit = wasi.http_limits.header_bytes
+    if header_bytes(carried.headers) > limit:  # by how much is not for the guest: it would tell the size of a value
+        reason = f"with the secrets in them, the request's headers have more than {limit} bytes"
+        raise HttpFailure({"HTTP_request_header_section_size": None}, reason)
+    return carried
 
 
 def _check_head(wasi: WasiContext, outgoing: OutgoingRequest, path: str) -> None:
