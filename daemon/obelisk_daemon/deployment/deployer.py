@@ -286,12 +286,9 @@ class Deployer:
         number = self._number
         self._reach_before(refusal.stage)
         self._metrics.manifest_refusals.labels(refusal.stage).inc()
-        _log.error(
-            "manifest_refused",
-            stage=refusal.stage,
-            generation=number,
-            diagnostics=[f"{one.span}: {one.severity}[{one.code}]: {one.message}" for one in refusal.diagnostics[:20]],
-        )
+        if self._active is not None:  # else the daemon does not start, and says all of it at its end
+            told = [f"{one.span}: {one.severity}[{one.code}]: {one.message}" for one in refusal.diagnostics[:20]]
+            _log.error("manifest_refused", stage=refusal.stage, generation=number, diagnostics=told)
         return Verdict("refused", number, refusal.stage, refusal.diagnostics)
 
     def _reach_before(self, stage: Stage) -> None:
