@@ -54,3 +54,4 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[settings.level])
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change, and so do we

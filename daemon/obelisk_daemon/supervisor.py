@@ -24,10 +24,13 @@ from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.activation import Origin, lift_automatic_pauses
 from obelisk_daemon.deployment.checking import Refusal
-from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds
+from obelisk_daemon.deployment.control import ManifestControl
+from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Wish
 from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.replay_gate import ReplayGate
+from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
-from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.errors import OperatorError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
@@ -45,6 +48,8 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 
 EXIT_STORAGE: Final = 74
+_HOST: Final = "local"
+"""The state directory belongs to one daemon, whatever its machine is called by now."""
 T = TypeVar("T")
 _log = structlog.get_logger("obeliskd")
 _guest_log = structlog.get_logger("guest")
@@ -83,7 +88,7 @@ class _Daemon:
         self.exit_code = 0
         self._executors: Executors | None = None
         self._engine: LocalEngine | None = None
-        self._watch: ManifestWatch | None = None
+        self._reload_wanted = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     def stop(self, reason: str) -> None:
@@ -93,9 +98,8 @@ class _Daemon:
             self.stopped.set()
 
     def reload(self) -> None:
-        """Look at the manifest at once, as after a change of its file."""
-        if self._watch is not None:
-            self._watch.poke()
+        """Check the manifest at once, whatever became of the file before."""
+        self._reload_wanted.set()
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
@@ -122,7 +126,7 @@ class _Daemon:
 
     def _new_deployer(self) -> Deployer:
         options = self._beginning.options
-        surrounds = Surrounds(options.manifest, options.surroundings, socket.gethostname(), options.dev)
+        surrounds = Surrounds(options.manifest, options.surroundings, _HOST, options.dev)
         store = self._store
         return Deployer(store, store.reads, self._compiler, self._clock, surrounds, metrics=self._metrics)
 
@@ -153,8 +157,7 @@ class _Daemon:
         settings = beginning.settings if problem is None else deployer.active.candidate.manifest.daemon
         deployer.running = msgspec.structs.replace(settings, state_dir=beginning.settings.state_dir)
         self._grace = settings.stop_grace
-        self._problem = problem
-        self._file.begin(beginning.source, verdict)
+        self._file.begin(beginning.source, verdict, problem)
         return deployer.active
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T | None:
@@ -201,13 +204,16 @@ class _Daemon:
 
     async def _serve(self, stack: AsyncExitStack, executors: Executors, active: Active) -> tuple[str, ...]:
         store, deployer = self._store, self._deployer
-        self._engine = engine = LocalEngine(executors, self._beginning.state_dir)
-        self._show_degraded()
+        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, lambda: self._file.degraded)
         self._catalog = catalog_of(active.candidate, active.plan)
         watcher = Watcher()
         store.subscribe(watcher.publish)
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
-        api = ApiServices(store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer)
+        planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
+        control = ManifestControl(deployer, self._file, planner, store)
+        api = ApiServices(
+            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics
+        )
         assert deployer.running is not None
         server = ApiServer(api, [_listener(listen) for listen in deployer.running.listen])
         await server.start()
@@ -221,14 +227,6 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
-        self._problem = None
-        self._show_degraded()
-
-    def _show_degraded(self) -> None:
-        assert self._engine is not None
-        number = self._deployer.active.generation.number
-        problem = f"the manifest was refused at the start, generation {number} runs: {self._problem}"
-        self._engine.degraded = None if self._problem is None else problem
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
@@ -238,9 +236,21 @@ class _Daemon:
         await stack.enter_async_context(self._task(_heartbeats(self._store, executors.members, lease), "lease"))
         self._running = await stack.enter_async_context(self._task(executors.run(), "executors"))
         await executors.canceller.resume()
-        self._watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
-        await stack.enter_async_context(self._task(self._watch.run(), "manifest"))
+        watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+        await stack.enter_async_context(self._task(watch.run(), "manifest"))
+        await stack.enter_async_context(self._task(self._reload_on_request(), "reload"))
         self._engine.not_ready = None
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            try:
+                verdict = await self._file.reload(Wish())
+            except (OperatorError, StorageUnavailableError) as error:
+                _log.error("reload_failed", code=error.code, detail=str(error))
+            else:
+                _log.info("reloaded", outcome=verdict.outcome, generation=verdict.generation)
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import (
@@ -37,20 +36,14 @@ from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
+from tests.bench.reloading import reload
+from tests.bench.rows import Row
 
 FIBOA = "testing:fibo/workflow.fiboa"
 FANOUT = "testing:fanout/fanout.run"
 FIBO = Ffqn("testing:fibo/fibo", "fibo")
 ROUNDS = 3
 CLIENTS = 20
-
-
-class Row(NamedTuple):
-    """One measured number."""
-
-    name: str
-    value: float
-    unit: str
 
 
 def floor() -> Iterator[Row]:
@@ -153,6 +146,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "replay": replay,
     "instantiation": instantiation,
     "start": start,
+    "reload": reload,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")

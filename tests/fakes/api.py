@@ -30,7 +30,9 @@ from obelisk_daemon.execution.wit_types import FunctionType, ListType, Primitive
 from obelisk_daemon.executor.replaying import Verdict
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
+from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, ResponseChange, StateChange, StoredLog, Summary
+from tests.fakes.manifest import FakeManifest
 
 START = 1_767_323_045_000_000
 """2026-01-02T03:04:05Z."""
@@ -109,14 +111,16 @@ class FakeWorld:
         self.broken = False
         self.reads = 0
         self.submitted = 0
+        self.calls: list[NewCall] = []
         self.not_ready: str | None = None
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
+        self.manifest = FakeManifest()
 
     def services(self) -> Services:
         bits = iter(range(1, 1_000))
         ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
-        return Services(self, self, lambda: self.catalog, self.watcher, ids, self)
+        return Services(self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics())
 
     def tick(self) -> Instant:
         self.now += 1_000
@@ -174,6 +178,7 @@ class FakeWorld:
         if self.storage_full:
             raise StorageUnavailableError("storage_full", "no space is left on the disk of the state directory")
         self.submitted += 1
+        self.calls.append(call)
         event = self._created(call.function, call.params)
         due_at = due(call.intent or ("now", 0), event.due_at)
         self.add(
@@ -319,6 +324,15 @@ class FakeWorld:
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         return StoredLog(self.logs[execution_id], self.delivered.get(execution_id, []))
+
+    async def automatic_pauses(self) -> Mapping[str, int]:
+        return {}
+
+    async def locked_of(self, component: str) -> int:
+        return 0
+
+    async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
+        return None
 
     async def counts(self) -> Mapping[str, int]:
         return {"pending": 1, "blocked": 2}

@@ -14,7 +14,8 @@ from obelisk_daemon.api.requests import ApiRequest, services_of
 async def status(request: ApiRequest) -> StatusDocument:
     """Give the daemon's version, generation and counts."""
     services = services_of(request)
-    return describing.status(services.engine.status(), await services.reader.counts())
+    counts, pauses = await services.reader.counts(), await services.reader.automatic_pauses()
+    return describing.status(services.engine.status(), counts, pauses, await services.manifest.state())
 
 
 @get("/components", responses=PROBLEMS, summary="List the components")

@@ -8,7 +8,9 @@ import msgspec
 from obelisk_daemon.api.documents import (
     ComponentDocument,
     DelayDocument,
+    DriftDocument,
     ExecutionDocument,
+    ExecutorDocument,
     FailureDocument,
     FunctionDocument,
     HttpDocument,
@@ -17,8 +19,9 @@ from obelisk_daemon.api.documents import (
     StatusDocument,
 )
 from obelisk_daemon.api.rendering import result_json
-from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, FunctionInfo
+from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo
 from obelisk_daemon.clock import to_rfc3339
+from obelisk_daemon.deployment.control import ManifestState
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.outcome import FailureRecord, HttpExchange
 from obelisk_daemon.execution.wit_text import signature, to_wit
@@ -139,8 +142,10 @@ def component(info: ComponentInfo) -> ComponentDocument:
     )
 
 
-def status(now: DaemonStatus, counts: Mapping[str, int]) -> StatusDocument:
-    """Describe the daemon."""
+def status(
+    now: DaemonStatus, counts: Mapping[str, int], pauses: Mapping[str, int], of: ManifestState
+) -> StatusDocument:
+    """Describe the daemon; `pauses` counts what it paused by itself, `of` is the manifest's state."""
     return StatusDocument(
         version=now.version,
         executor_id=now.executor_id,
@@ -152,8 +157,29 @@ def status(now: DaemonStatus, counts: Mapping[str, int]) -> StatusDocument:
         executions=dict(counts),
         state_dir=now.state_dir,
         pid=now.pid,
+        executors=[executor(info) for info in now.executors],
+        automatic_pauses=dict(pauses),
+        drift=drift(of),
+        manifest_refused=None if of.refusal is None else of.refusal.summary,
         degraded=now.degraded,
         not_ready=now.not_ready,
+    )
+
+
+def drift(of: ManifestState) -> list[DriftDocument]:
+    """Describe the files that differ from what is active."""
+    return [DriftDocument(one.subject, one.path, one.message) for one in of.drift]
+
+
+def executor(info: ExecutorInfo) -> ExecutorDocument:
+    """Describe an executor."""
+    return ExecutorDocument(
+        name=info.name,
+        executor_id=info.executor_id,
+        labels=list(info.labels),
+        max_running=info.max_running,
+        running=info.running,
+        hot=info.hot,
     )
 
 

@@ -19,6 +19,10 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When it may start, as in RFC 3339; at once if left out."""
     due_in: str | None = None
     """After how long it may start, as in `1h30m`; instead of `due_at`."""
+    labels: list[str] = []
+    """What the executor must offer, beside what the function requires."""
+    priority: int | None = None
+    """From 0 to 9, the highest first; the manifest's if left out."""
 
 
 class ParentDocument(msgspec.Struct, frozen=True):
@@ -266,6 +270,25 @@ class WitDocument(msgspec.Struct, frozen=True):
     wit: str
 
 
+class ExecutorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An executor of this daemon: what it offers, and how much of it is taken."""
+
+    name: str
+    executor_id: str
+    labels: list[str]
+    max_running: int
+    running: int
+    hot: int
+
+
+class DriftDocument(msgspec.Struct, frozen=True):
+    """A file that differs from what is active. `subject` is `manifest` or the name of a component."""
+
+    subject: str
+    path: str
+    message: str
+
+
 class StatusDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The daemon. `executions` counts the unfinished ones by state and lifecycle."""
 
@@ -279,6 +302,13 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     executions: dict[str, int]
     state_dir: str
     pid: int
+    executors: list[ExecutorDocument]
+    automatic_pauses: dict[str, int]
+    """Executions that the daemon paused since they could not go on, by reason."""
+    drift: list[DriftDocument] = []
+    """Files that differ from what is active."""
+    manifest_refused: str | None = None
+    """Why the last content of the manifest's file did not become active; `/v1/manifest` says more."""
     degraded: str | None = None
     not_ready: str | None = None
 

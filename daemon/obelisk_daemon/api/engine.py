@@ -1,6 +1,7 @@
 """The engine of this process, as the API's services see it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -25,13 +26,15 @@ from obelisk_daemon.ids import DelayId, ExecutionId
 class LocalEngine:
     """Submits and steers executions of this daemon, and tells its state."""
 
-    def __init__(self, executors: Executors, state_dir: Path) -> None:
+    def __init__(
+        self, executors: Executors, state_dir: Path, degraded: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._services = executors.services
         self._executors = executors
         self._state_dir = state_dir
         self._started_at = executors.services.clock.now()
         self.not_ready: str | None = "starting"
-        self.degraded: str | None = None
+        self._degraded = degraded
 
     async def submit(self, call: NewCall) -> bool:
         """Create a top-level execution, durably; True when it is new."""
@@ -96,7 +99,7 @@ class LocalEngine:
             state_dir=str(self._state_dir),
             pid=os.getpid(),
             not_ready=self.not_ready,
-            degraded=self.degraded,
+            degraded=self._degraded(),
             executors=tuple(_executor_info(member) for member in self._executors.members),
         )
 

@@ -16,6 +16,8 @@ from obelisk_daemon.errors import (
     ConflictError,
     NotFoundError,
     ObeliskError,
+    OperatorError,
+    QueueFullError,
     StorageUnavailableError,
 )
 from obelisk_daemon.wasm.guest import HostExhaustedError
@@ -37,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=HTTPStatus(status).phrase, generate_examples=False)
-    for status in (400, 403, 404, 409, 413, 422, 500, 503, 507)
+    for status in (400, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 }
 """What OpenAPI says of every route's refusals."""
 
@@ -54,6 +56,8 @@ def status_of(error: ObeliskError) -> int:
             return 404
         case ConflictError():
             return 409
+        case QueueFullError():
+            return 429
         case CallerError():
             return 400 if error.code.startswith("invalid_") else 422
         case ComponentError():  # of one that the request brought
@@ -62,6 +66,8 @@ def status_of(error: ObeliskError) -> int:
             return 503
         case StorageUnavailableError():
             return 507
+        case OperatorError() if error.code.startswith("manifest_"):
+            return 422
         case _:
             return 500
 

@@ -5,9 +5,13 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from obelisk_config.difference import Difference
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.deployment.control import ManifestState, VerdictReport
+from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.rehearsal import ReplayReport
+from obelisk_daemon.deployment.reports import PlanReport
 from obelisk_daemon.execution.events import Intent
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.execution.saved_log import SavedLog
@@ -15,6 +19,8 @@ from obelisk_daemon.execution.wit_interfaces import WitInterface
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, IdSource
+from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.storage.generations import Generation, GenerationRow
 from obelisk_daemon.storage.port import ExecutionReader
 
 Kind: TypeAlias = Literal["activity", "workflow", "stub"]
@@ -215,6 +221,59 @@ class Replayer(Protocol):
         ...
 
 
+class ManifestControl(Protocol):
+    """What an operator does with the manifest."""
+
+    async def state(self) -> ManifestState:
+        """Describe what is active, and where the disk differs from it."""
+        ...
+
+    async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
+        """Tell what would come of a manifest; without one, of the daemon's file.
+
+        Raises:
+            OperatorError: the file can't be read.
+        """
+        ...
+
+    async def reload(self, wish: Wish) -> VerdictReport:
+        """Check the file at once, and activate it if nothing speaks against that.
+
+        Raises:
+            OperatorError: it can't be read.
+            ConflictError: `plan_outdated`.
+        """
+        ...
+
+    async def roll_back(self, number: int | None, wish: Wish) -> VerdictReport:
+        """Make a generation of an old one: by default of the one before the active one.
+
+        Raises:
+            CallerError: `generation_not_found`, `nothing_before`.
+        """
+        ...
+
+    async def history(self, before: int | None, limit: int) -> list[GenerationRow]:
+        """Read the generations, newest first."""
+        ...
+
+    async def show(self, number: int | None) -> Generation:
+        """Read a generation; without a number, the active one.
+
+        Raises:
+            NotFoundError: `generation_not_found`.
+        """
+        ...
+
+    async def difference(self, before: int, after: int) -> Difference:
+        """Compare two generations.
+
+        Raises:
+            NotFoundError: `generation_not_found`.
+        """
+        ...
+
+
 class Services(NamedTuple):
     """All that the API works with. `catalog` gives the active generation's at each call."""
 
@@ -224,3 +283,5 @@ class Services(NamedTuple):
     watcher: Watcher
     ids: IdSource
     replayer: Replayer
+    manifest: ManifestControl
+    metrics: Metrics

@@ -3,6 +3,9 @@
 from datetime import timedelta
 from typing import Final
 
+from obelisk_config.forms import LABEL
+from obelisk_config.forms import label as check_label
+from obelisk_config.rules import FormError
 from obelisk_config.units import parse_duration
 from obelisk_daemon.api.catalog import names_of
 from obelisk_daemon.api.documents import Submission
@@ -17,6 +20,8 @@ from obelisk_daemon.ids import ExecutionId
 
 _LONGEST: Final = timedelta(days=36_525)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MOST_LABELS: Final = 64
+_HIGHEST: Final = 9
 
 
 async def submit(services: Services, execution_id: ExecutionId, wanted: Submission) -> bool:
@@ -30,16 +35,25 @@ async def submit(services: Services, execution_id: ExecutionId, wanted: Submissi
         ConflictError: `execution_exists`: the id belongs to another call.
         StorageUnavailableError: nothing was written.
     """
-    intent = _intent(wanted)
+    intent, labels = _intent(wanted), _labels(wanted)
     created = await created_of(services, execution_id)
     if created is not None:
         _require_same(services.catalog(), execution_id, created, wanted)
         if created.intent != intent:
             raise _exists(execution_id, f"a call of {created.ffqn} for another time")
+        if (created.labels, created.priority) != (labels, _priority(wanted)):
+            raise _exists(execution_id, f"a call of {created.ffqn} with other labels or another priority")
         return False
     function = services.catalog().find(wanted.ffqn)
     params = params_from_json(function.type, wanted.params)
-    call = NewCall(execution_id=execution_id, function=function, params=params, intent=intent)
+    call = NewCall(
+        execution_id=execution_id,
+        function=function,
+        params=params,
+        intent=intent,
+        labels=labels,
+        priority=_priority(wanted),
+    )
     return await services.engine.submit(call)
 
 
@@ -86,6 +100,26 @@ def _intent(wanted: Submission) -> Intent | None:
                 raise ValueError("give due_at or due_in, not both")
     except ValueError as error:
         raise CallerError("invalid_due", str(error)) from None
+
+
+def _labels(wanted: Submission) -> tuple[str, ...]:
+    """Read what the executor must offer, as a set.
+
+    Raises:
+        CallerError: `invalid_label`.
+    """
+    if len(wanted.labels) > _MOST_LABELS:
+        raise CallerError("invalid_label", f"{len(wanted.labels)} labels; there may be up to {_MOST_LABELS}")
+    try:
+        return tuple(sorted({check_label(label) for label in wanted.labels}))
+    except FormError as error:
+        raise CallerError("invalid_label", f"{error}; {LABEL.hint}") from None
+
+
+def _priority(wanted: Submission) -> int | None:
+    if wanted.priority is not None and not 0 <= wanted.priority <= _HIGHEST:
+        raise CallerError("invalid_priority", f"priority {wanted.priority} is not from 0 to {_HIGHEST}")
+    return wanted.priority
 
 
 def _bounded(duration: timedelta) -> timedelta:

@@ -63,9 +63,9 @@ class Client:
         """Ask for something to be done, with a JSON document that says more about it."""
         return self._request("POST", path, body)
 
-    def send(self, path: str, component: bytes | None) -> Answer:
-        """Have something done with a component, or with none. It may take minutes, since it is compiled first."""
-        return self._request("POST", path, component, is_component=True)
+    def send(self, path: str, body: bytes | None, kind: str = "application/wasm") -> Answer:
+        """Have something done with a component or a manifest. It may take minutes, since code is compiled first."""
+        return self._request("POST", path, body, kind, _COMPILING_SECONDS)
 
     def wait_seconds(self) -> float:
         """Choose how long the daemon may wait with its answer.
@@ -83,13 +83,15 @@ class Client:
             raise CtlError(TIMED_OUT, "timed_out", "the time given with --timeout is over")
         return left
 
-    def _request(self, method: str, path: str, body: bytes | None, *, is_component: bool = False) -> Answer:
+    def _request(
+        self, method: str, path: str, body: bytes | None, kind: str = "application/json", patience: float | None = None
+    ) -> Answer:
         give_up = self._times.monotonic() + PATIENCE
         tries = 0
         while True:
             self._remaining()
             try:
-                return self._once(method, path, body, is_component=is_component)
+                return self._once(method, path, (body, kind), patience)
             except _LostError as lost:
                 if tries == 0:
                     self._note(f"lost the daemon at {self.address}; looking for it for {PATIENCE:.0f} s")
@@ -100,12 +102,12 @@ class Client:
             self._times.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
             tries += 1
 
-    def _once(self, method: str, path: str, body: bytes | None, *, is_component: bool) -> Answer:
+    def _once(self, method: str, path: str, sent: tuple[bytes | None, str], patience: float | None) -> Answer:
         connection = self._connect()
-        kind = "application/wasm" if is_component else "application/json"
+        body, kind = sent
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind})
-        if is_component and connection.sock is not None:
-            connection.sock.settimeout(_COMPILING_SECONDS)
+        if patience is not None and connection.sock is not None:
+            connection.sock.settimeout(patience)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

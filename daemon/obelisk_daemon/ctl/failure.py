@@ -9,6 +9,9 @@ BAD_DATA: Final = 65
 UNREACHABLE: Final = 69
 TIMED_OUT: Final = 75
 NOT_PERMITTED: Final = 77
+BAD_MANIFEST: Final = 78
+CHANGES: Final = 2
+"""A plan has changes."""
 
 _BY_STATUS: Final = {
     400: BAD_DATA,
@@ -16,6 +19,7 @@ _BY_STATUS: Final = {
     403: NOT_PERMITTED,
     413: BAD_DATA,
     422: BAD_DATA,
+    429: TIMED_OUT,
     503: UNREACHABLE,
     507: UNREACHABLE,
 }

@@ -20,10 +20,20 @@ class _AsItIs:
         return value
 
 
+class _Texts:
+    """Stands in for typer's coercion of options and arguments that may be repeated."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        del param, ctx
+        return list(value or ())
+
+
 class _WholeNumber:
     """Stands in for typer's coercion of whole numbers."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is None:  # it was left out
+            return None
         try:
             number = int(value)
         except ValueError:
@@ -33,7 +43,12 @@ class _WholeNumber:
         return number
 
 
-_COERCIONS: Final[dict[Any, _AsItIs | _WholeNumber]] = {str: _AsItIs(), bool: _AsItIs(), int: _WholeNumber()}
+_COERCIONS: Final[dict[Any, _AsItIs | _Texts | _WholeNumber]] = {
+    str: _AsItIs(),
+    bool: _AsItIs(),
+    int: _WholeNumber(),
+    list[str]: _Texts(),
+}
 
 
 class Command(TyperCommand):

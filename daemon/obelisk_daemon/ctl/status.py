@@ -29,14 +29,28 @@ def status(
     if output.as_json:
         output.document(document)
         return OK
-    counts = document.pop("executions")
+    counts, pauses = document.pop("executions"), document.pop("automatic_pauses")
+    drift = [f"{one['subject']}: {one['message']}" for one in document.pop("drift", ())]
+    executors = [_executor(one) for one in document.pop("executors")]
     output.fields(
         {"address": str(session.client.address)}
         | document
         | {"ready": "yes" if document["ready"] else "no"}
-        | {"executions": ", ".join(f"{count} {name}" for name, count in counts.items()) or "none unfinished"}
+        | {"executors": "\n".join(executors)}
+        | {"executions": _counted(counts) or "none unfinished"}
+        | {"paused by the daemon": _counted(pauses)}
+        | {"drift": "\n".join(drift)}
     )
     return OK
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _executor(one: dict[str, Any]) -> str:
+    labels = f", labels {', '.join(one['labels'])}" if one["labels"] else ""
+    return f"{one['name']}: {one['running']} of {one['max_running']} running{labels}"
 
 
 def _read(session: Session) -> dict[str, Any]:

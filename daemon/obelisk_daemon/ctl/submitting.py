@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -36,16 +37,24 @@ def submit(
     due_in: Annotated[
         str | None, typer.Option("--in", metavar="DURATION", help="Start after this long, such as 1h30m.")
     ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="LABEL", help="What an executor must offer; may be repeated.")
+    ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option("--priority", min=0, metavar="0-9", help="The higher, the sooner it is run."),
+    ] = None,
 ) -> int:
     """Call a function durably.
 
-    Submitting again with the same --id, function, parameters, --at and --in finds the execution that is there. With
-    --wait or --follow the exit code is 0 for ok and 1 for an error or a failure.
+    Submitting again with the same --id, function, parameters and options finds the execution that is there. With
+    --wait or --follow the exit code is 0 for ok and 1 for an error or a failure; it is 75 when the queue is full.
     """
     if due_at is not None and due_in is not None:
         raise CtlError(USAGE, "usage", "give --at or --in, not both")
     known = new_id() if execution_id is None else parse_submitted_id(execution_id)
-    body = _body(ffqn, _read(params), {"due_at": due_at, "due_in": due_in})
+    options = {"due_at": due_at, "due_in": due_in, "labels": labels or None, "priority": priority}
+    body = _body(ffqn, _read(params), options)
     session.client.put(f"/v1/executions/{known}", body)
     return made(session, known)
 
@@ -91,11 +100,11 @@ def _read(params: str) -> str:
         raise CtlError(BAD_DATA, "invalid_params", f"can't read the parameters from {params}: {error}") from error
 
 
-def _body(ffqn: str, params: str, due: dict[str, str | None]) -> bytes:
+def _body(ffqn: str, params: str, options: Mapping[str, object]) -> bytes:
     """Put the parameters in as they were written: reading and writing them again could change a number."""
     try:
         parsed = json.loads(params, parse_constant=_refuse_constant)
-        rest = "".join(f', "{name}": {to_text(text)}' for name, text in due.items() if text is not None)
+        rest = "".join(f', "{name}": {to_text(text)}' for name, text in options.items() if text is not None)
         body = f'{{"ffqn": {to_text(ffqn)}, "params": {params}{rest}}}'.encode()
     except RecursionError as error:
         raise CtlError(BAD_DATA, "invalid_params", "the parameters are nested too deeply") from error

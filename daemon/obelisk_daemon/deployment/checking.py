@@ -25,7 +25,7 @@ from obelisk_config import (
 from obelisk_daemon.deployment.candidate import Files, read_components
 from obelisk_daemon.deployment.linking import check_links
 from obelisk_daemon.deployment.stubs import Stub, read_stubs
-from obelisk_daemon.errors import ComponentError
+from obelisk_daemon.errors import ComponentError, OperatorError
 from obelisk_daemon.execution.wit_host import host_function
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.compile import Compiler
@@ -137,7 +137,7 @@ async def _compile(
     for name, result in zip(names, loaded, strict=True):
         if isinstance(result, Component):
             components[name] = result
-        elif isinstance(result, ComponentError):
+        elif isinstance(result, ComponentError | OperatorError):  # the second: it could not be compiled here and now
             path = (*manifest.positions[name], "path")
             message = f'"{name}" can\'t be used: {result}'
             found.append(at(manifest.document, path, result.code, message, ""))

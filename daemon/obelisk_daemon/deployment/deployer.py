@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from obelisk_config import Daemon as DaemonSettings
-from obelisk_config import Diagnostic, Manifest, Surroundings, at, draft
+from obelisk_config import Diagnostic, Manifest, Span, Surroundings, at, draft
 from obelisk_config.difference import Difference, compare, restart_only
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import ActivationStore, Origin, activate, lift_automatic_pauses
@@ -22,6 +22,7 @@ from obelisk_daemon.deployment.candidate import Files
 from obelisk_daemon.deployment.checking import Candidate, Refusal, Stage, check
 from obelisk_daemon.deployment.impact import Assessor, EventReader, Impact, Leave
 from obelisk_daemon.deployment.planning import Linker, plan_generation
+from obelisk_daemon.deployment.settling import cut_off, hash_of
 from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.metrics import Metrics
@@ -70,8 +71,8 @@ class Verdict(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A candidate that could become active now, and what that would change."""
+class Examined(msgspec.Struct, frozen=True):
+    """A manifest without errors, and what its activation would change."""
 
     candidate: Candidate
     difference: Difference
@@ -79,7 +80,11 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Deployer:
-    """Owns what is active. `on_active` is called after each activation, on the loop, before anything else happens."""
+    """Owns what is active.
+
+    `on_active` is called after each activation, on the loop, before anything else happens; `on_check` and `on_verdict`
+    at the beginning and the end of each proposal that is checked.
+    """
 
     def __init__(
         self,
@@ -90,7 +95,6 @@ class Deployer:
         surrounds: Surrounds,
         *,
         metrics: Metrics,
-        on_active: Callable[[Active], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._assessor = Assessor(store, reader, compiler)
@@ -98,7 +102,9 @@ class Deployer:
         self._clock = clock
         self._surrounds = surrounds
         self._metrics = metrics
-        self.on_active = on_active
+        self.on_active: Callable[[Active], None] = lambda _: None
+        self.on_check: Callable[[], None] = lambda: None
+        self.on_verdict: Callable[[Verdict], None] = lambda _: None
         self.linker = Linker()
         self.running: DaemonSettings | None = None
         """The `[daemon]` that this process was started with."""
@@ -135,21 +141,20 @@ class Deployer:
         return not self._surrounds.dev and await self._store.proposal(self._surrounds.host) == hash_of(source)
 
     async def propose(self, source: bytes, origin: Origin, wish: Wish = Wish()) -> Verdict:  # noqa: B008
-        """Have a manifest become active, if it is another one than before and nothing speaks against it."""
+        """Have a manifest become active, if it is another one than before and nothing speaks against it.
+
+        Raises:
+            ConflictError: `plan_outdated`: it is not what the plan was made of.
+        """
         async with self._turn:
-            if wish.token is not None and wish.token != self.token(source):
+            if wish.token is not None and wish.token not in self._tokens(source):
                 raise ConflictError("plan_outdated", "the file or the active generation changed since that plan")
             if self._active is not None and await self.is_proposed(source):
                 return self._unchanged(source)
-            self._reach("seen")
-            origin = msgspec.structs.replace(origin, proposed=(self._surrounds.host, hash_of(source)))
-            started = self._clock.monotonic()
-            try:
-                return await self._carry_out(await self.prepare(source, wish), origin)
-            except Refusal as refusal:
-                return self._refused(refusal)
-            finally:
-                self._metrics.check_seconds.observe(self._clock.monotonic() - started)
+            if "remove" not in wish.leaves and (missing := tuple(self._cut_off(source))):
+                return self._refused(Refusal("seen", missing))
+            proposed = (self._surrounds.host, hash_of(source))
+            return await self._decide(source, msgspec.structs.replace(origin, proposed=proposed), wish)
 
     async def roll_back(self, number: int, wish: Wish = Wish()) -> Verdict:  # noqa: B008
         """Make a new generation of an old one, from its manifest and its code as they were stored.
@@ -159,29 +164,53 @@ class Deployer:
         """
         async with self._turn:
             generation = await self._generation(number)
-            self._reach("seen")
-            try:
-                prepared = await self.prepare(generation.manifest, wish, await self._stored_files(generation))
-                return await self._carry_out(prepared, Origin("rollback", number))
-            except Refusal as refusal:
-                return self._refused(refusal)
+            stored = await self._stored_files(generation)
+            return await self._decide(generation.manifest, Origin("rollback", number), wish, stored)
 
-    async def prepare(self, source: bytes, wish: Wish, stored: Files | None = None) -> Prepared:
-        """Do all that comes before the activation, and change nothing.
+    def _cut_off(self, source: bytes) -> Iterator[Diagnostic]:
+        refuse = None if self._latest is None else cut_off(source, self._latest.manifest)
+        if refuse is not None:
+            span = Span(str(self._surrounds.file), 1, 1, 1, source.split(b"\n")[0].decode(errors="replace"))
+            yield Diagnostic(refuse.code, refuse.message, span)
+
+    async def _decide(self, source: bytes, origin: Origin, wish: Wish, stored: Files | None = None) -> Verdict:
+        started = self._clock.monotonic()
+        verdict = Verdict("refused", self._number, message="the check was interrupted")
+        self._reach("seen")
+        self.on_check()
+        try:
+            verdict = await self._carry_out(await self._prepare(source, wish, stored), origin)
+        except Refusal as refusal:
+            verdict = self._refused(refusal)
+        finally:
+            self.on_verdict(verdict)
+        self._metrics.check_seconds.observe(self._clock.monotonic() - started)
+        return verdict
+
+    async def examine(self, source: bytes, stored: Files | None = None) -> Examined:
+        """Check a manifest, and find what it would change; change nothing.
 
         Raises:
-            Refusal: it can't become active.
+            Refusal: it can't be used at all.
         """
         around = self._surrounds
         candidate = await check(source, around.file, around.surroundings, self._compiler, dev=around.dev, stored=stored)
-        difference = self.difference(candidate)
-        if self.running is not None and (fixed := tuple(_restart_only(candidate.manifest, difference))):
-            raise Refusal("validated", (*candidate.warnings, *fixed))
         before = {} if self._active is None else self._active.candidate.exports
-        impact = await self._assessor.assess(candidate, before)
-        if losses := tuple(impact.refused(candidate, wish.leaves)):
-            raise Refusal("staged", (*candidate.warnings, *losses))
-        return Prepared(candidate, difference, impact)
+        return Examined(candidate, self.difference(candidate), await self._assessor.assess(candidate, before))
+
+    def objections(self, examined: Examined, wish: Wish) -> tuple[Stage, tuple[Diagnostic, ...]]:
+        """Tell what speaks against the activation of a manifest without errors, and the stage it would not reach."""
+        candidate = examined.candidate
+        if self.running is not None and (fixed := tuple(_restart_only(candidate.manifest, examined.difference))):
+            return "validated", fixed
+        return "staged", tuple(examined.impact.refused(candidate, wish.leaves))
+
+    async def _prepare(self, source: bytes, wish: Wish, stored: Files | None = None) -> Examined:
+        examined = await self.examine(source, stored)
+        stage, objections = self.objections(examined, wish)
+        if objections:
+            raise Refusal(stage, (*examined.candidate.warnings, *objections))
+        return examined
 
     def difference(self, candidate: Candidate) -> Difference:
         """Compare a candidate with what is active; settings of the process count as it was started with them."""
@@ -196,8 +225,12 @@ class Deployer:
 
     def token(self, source: bytes) -> str:
         """Name a file's content together with what is active: a plan holds for just these."""
-        number = self._number
-        return hashlib.sha256(f"{number} {hash_of(source)}".encode()).hexdigest()[:16]
+        return _token(self._number, source)
+
+    def _tokens(self, source: bytes) -> set[str]:
+        """Give the tokens that hold: also that of the plan that was carried out already, since the file is watched."""
+        done = self._latest is not None and self._latest.manifest == source
+        return {_token(self._number, source), *([_token(self._number - 1, source)] if done else [])}
 
     async def stored_manifest(self, number: int) -> tuple[Generation, Manifest]:
         """Read a generation, with its manifest as it was and the digest of each component.
@@ -216,12 +249,12 @@ class Deployer:
             raise NotFoundError("generation_not_found", f"there is no generation {number}")
         return generation
 
-    async def _carry_out(self, prepared: Prepared, origin: Origin) -> Verdict:
-        candidate, number = prepared.candidate, self._number
+    async def _carry_out(self, examined: Examined, origin: Origin) -> Verdict:
+        candidate, number = examined.candidate, self._number
         if self._active is not None and candidate.content_hash == self._active.generation.content_hash:
             return Verdict("unchanged", number, message=f"generation {number} is just that already")
-        plan = plan_generation(candidate, number + 1, self.linker, prepared.impact.retained)
-        self._reach("staged")
+        plan = plan_generation(candidate, number + 1, self.linker, examined.impact.retained)
+        self._reach_before("active")
         generation = await activate(self._store, candidate, self._clock, number, origin)
         self._take(Active(generation, candidate, plan))
         self._reach("active")
@@ -250,6 +283,7 @@ class Deployer:
 
     def _refused(self, refusal: Refusal) -> Verdict:
         number = self._number
+        self._reach_before(refusal.stage)
         self._metrics.manifest_refusals.labels(refusal.stage).inc()
         _log.error(
             "manifest_refused",
@@ -259,10 +293,12 @@ class Deployer:
         )
         return Verdict("refused", number, refusal.stage, refusal.diagnostics)
 
+    def _reach_before(self, stage: Stage) -> None:
+        for one in () if stage == "seen" else _STAGES[: _STAGES.index(stage)]:
+            self._reach(one)
+
     def _reach(self, stage: Stage) -> None:
-        reached = (stage,) if stage != "staged" else _STAGES[: _STAGES.index(stage) + 1]
-        for one in reached:
-            self._metrics.manifest_stages.labels(one).inc()
+        self._metrics.manifest_stages.labels(stage).inc()
         _log.debug("manifest_stage", stage=stage)
 
     async def _restored(self, generation: Generation) -> Candidate:
@@ -281,9 +317,8 @@ class Deployer:
         return Files(codes, dict(generation.components))
 
 
-def hash_of(source: bytes) -> str:
-    """Identify the content of a file."""
-    return hashlib.sha256(source).hexdigest()
+def _token(number: int, source: bytes) -> str:
+    return hashlib.sha256(f"{number} {hash_of(source)}".encode()).hexdigest()[:16]
 
 
 def pinned(manifest: Manifest, digests: Mapping[str, str]) -> Manifest:

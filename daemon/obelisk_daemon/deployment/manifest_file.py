@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 import structlog
 
-from obelisk_config import Span, render
+from obelisk_config import ManifestError, Span, render
 from obelisk_daemon.deployment.activation import Origin
 from obelisk_daemon.deployment.candidate import digest_of
-from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish, hash_of
-from obelisk_daemon.deployment.settling import Absent, Known, Settling
+from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
+from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
 from obelisk_daemon.deployment.watching import names_in, read_manifest
 from obelisk_daemon.errors import OperatorError
 
@@ -44,18 +44,38 @@ class ManifestFile:
     def __init__(self, file: Path, deployer: Deployer) -> None:
         self.file = file
         self._deployer = deployer
-        self.refusal: LastRefusal | None = None
+        self._refusal: LastRefusal | None = None
+        self._has_fallen_back = False
         self._digests: dict[str, tuple[os.stat_result, str]] = {}
         self.settling = Settling(Known(b""), partial(names_in, file=file))
 
-    def begin(self, source: bytes, verdict: Verdict | None) -> None:
+    @property
+    def refusal(self) -> LastRefusal | None:
+        """Why the file's last content did not become active; nothing, once what is active was seen again."""
+        return None if self.settling.known.refused is None else self._refusal
+
+    @property
+    def degraded(self) -> str | None:
+        """Say that the start had to take an old generation, as long as the file is no better."""
+        refusal = self.refusal
+        if refusal is None or not self._has_fallen_back:
+            return None
+        number = self._deployer.active.generation.number
+        return f"the manifest was refused at the start, generation {number} runs: {refusal.summary}"
+
+    def begin(self, source: bytes, verdict: Verdict | None, problem: ManifestError | OperatorError | None) -> None:
         """Take notice of what the start made of the file; without a verdict, it could not be read as a manifest."""
         self.settling.activated(self._deployer.active.generation.manifest)
+        self._has_fallen_back = problem is not None
         if verdict is not None:
             self._note(source, verdict)
+        elif problem is not None:
+            self._refusal = LastRefusal("seen", str(problem), str(problem).partition("\n")[0])
+            self.settling.refused(source)
 
     def on_active(self, active: Active) -> None:
         """Take notice of another active generation, whoever made it."""
+        self._has_fallen_back = False
         self.settling.activated(active.generation.manifest)
 
     async def propose(self, content: bytes) -> bool:
@@ -67,7 +87,7 @@ class ManifestFile:
     async def refuse(self, code: str, message: str) -> None:
         """Note that the file is not worth a proposal."""
         _log.error("manifest_refused", stage="seen", code=code, detail=message)
-        self.refusal = LastRefusal("seen", f"{self.file}: error[{code}]: {message}", f"{self.file.name}: {message}")
+        self._refusal = LastRefusal("seen", f"{self.file}: error[{code}]: {message}", f"{self.file.name}: {message}")
 
     def components_changed(self, changed: frozenset[str]) -> None:
         """Do nothing: `drift` looks when it is asked."""
@@ -103,10 +123,10 @@ class ManifestFile:
         if verdict.outcome == "refused":
             first = next((one for one in verdict.diagnostics if one.severity == "error"), None)
             place = "" if first is None else f"{_short(first.span)} {first.message}"
-            self.refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), place)
+            self._refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), place)
             self.settling.refused(content)
         else:
-            self.refusal = None
+            self._has_fallen_back = False
             self.settling.accepted(content)
 
     def _drift(self) -> Iterator[Drift]:

@@ -165,13 +165,23 @@ class Settling:
     def _doubt(self, seen: Seen) -> _Doubt | None:
         if isinstance(seen, Absent):
             return _Doubt(seen.message, Refuse(seen.code, seen.message))
-        if not seen.strip():
-            return _EMPTY
-        if seen != self._known.active and self._known.active.startswith(seen):
-            return _CUT_OFF
+        if (short := _cut_off(seen, self._known.active)) is not None:
+            return short
         names = self._names_in(seen)
         lacking = (self._names_in(self._known.active) or frozenset()) - names if names is not None else frozenset()
         return _Doubt(_lacks(sorted(lacking)), None) if lacking else None
+
+
+def cut_off(content: bytes, active: bytes) -> Refuse | None:
+    """Refuse content that looks like the active manifest, but for what is missing at its end."""
+    doubt = _cut_off(content, active)
+    return None if doubt is None else doubt.refusal
+
+
+def _cut_off(content: bytes, active: bytes) -> _Doubt | None:
+    if not content.strip():
+        return _EMPTY
+    return _CUT_OFF if content != active and active.startswith(content) else None
 
 
 def hash_of(content: bytes) -> str:

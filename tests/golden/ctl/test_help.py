@@ -21,7 +21,7 @@ COMMANDS = [
     "delay",
     "replay",
 ]
-COMMANDS += ["components", "functions", "wit"]
+COMMANDS += ["components", "functions", "wit", "init", "manifest"]
 
 
 def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:
@@ -42,6 +42,13 @@ def test_every_command_explains_itself(command: str, snapshot: SnapshotAssertion
 @pytest.mark.parametrize("command", ["cancel", "pause", "resume"])
 def test_every_delay_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
     run = ctl("delay", command, "--help")
+    assert run.code == 0
+    assert run.out == snapshot
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "reload", "rollback", "history", "show", "diff", "pin"])
+def test_every_manifest_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
+    run = ctl("manifest", command, "--help")
     assert run.code == 0
     assert run.out == snapshot
 

@@ -29,6 +29,13 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/delays/{delay_id}/pause",
         "/v1/delays/{delay_id}/resume",
         "/v1/failures/{failure_id}",
+        "/v1/manifest",
+        "/v1/manifest/generations",
+        "/v1/manifest/generations/{number}",
+        "/v1/manifest/diff",
+        "/v1/manifest/plan",
+        "/v1/manifest/reload",
+        "/v1/manifest/rollback",
     }
     for path in document["paths"].values():
         for operation in path.values():

@@ -1,0 +1,158 @@
+"""What an operator does with the manifest: see its state and history, plan, reload, roll back."""
+
+from typing import Protocol
+
+import msgspec
+
+from obelisk_config import render
+from obelisk_config.difference import Difference, compare
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.deployment.deployer import Deployer, Verdict, Wish
+from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal, ManifestFile
+from obelisk_daemon.deployment.reports import DiagnosticReport, Planner, PlanReport, diagnostics
+from obelisk_daemon.errors import CallerError
+from obelisk_daemon.storage.generations import Cause, Generation, GenerationRow, WorkInProgress
+
+
+class HistoryStore(Protocol):
+    """What is read of the database."""
+
+    async def generations(self, before: int, limit: int) -> list[GenerationRow]:
+        """Read the history, newest first, of the generations below a number."""
+        ...
+
+    async def work_in_progress(self) -> list[WorkInProgress]:
+        """Count the unfinished executions by function and digest."""
+        ...
+
+
+class OlderCode(msgspec.Struct, frozen=True):
+    """Unfinished executions of a function that are on other code than the current one."""
+
+    component: str
+    ffqn: str
+    digest: str
+    unfinished: int
+
+
+class ManifestState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is active, where the disk differs from it, and what became of the file last."""
+
+    generation: int
+    activated_at: Instant
+    cause: Cause
+    restored: int | None
+    file: str
+    drift: tuple[Drift, ...]
+    refusal: LastRefusal | None
+    older_code: tuple[OlderCode, ...]
+
+
+class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a reload or a rollback. `generation` is the active one; `text` is for people."""
+
+    outcome: str
+    generation: int
+    stage: str | None = None
+    message: str = ""
+    diagnostics: list[DiagnosticReport] = []
+    text: str = ""
+
+
+class ManifestControl:
+    """Carries out what operators ask."""
+
+    def __init__(self, deployer: Deployer, file: ManifestFile, planner: Planner, store: HistoryStore) -> None:
+        self._deployer = deployer
+        self._file = file
+        self._planner = planner
+        self._store = store
+
+    async def state(self) -> ManifestState:
+        """Describe what is active."""
+        active = self._deployer.active.generation
+        return ManifestState(
+            generation=active.number,
+            activated_at=active.activated_at,
+            cause=active.cause,
+            restored=active.restored,
+            file=str(self._file.file.absolute()),
+            drift=await self._file.drift(),
+            refusal=self._file.refusal,
+            older_code=await self._older_code(),
+        )
+
+    async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
+        """Tell what would come of a manifest; without one, of the file.
+
+        Raises:
+            OperatorError: the file can't be read.
+        """
+        return await self._planner.plan(await self._file.read() if source is None else source, wish)
+
+    async def reload(self, wish: Wish) -> VerdictReport:
+        """Check the file at once, and activate it if nothing speaks against that.
+
+        Raises:
+            OperatorError: it can't be read.
+            ConflictError: `plan_outdated`.
+        """
+        return verdict_report(await self._file.reload(wish))
+
+    async def roll_back(self, number: int | None, wish: Wish) -> VerdictReport:
+        """Make a generation of an old one: by default of the one before the active one.
+
+        Raises:
+            CallerError: `generation_not_found`, `nothing_before`.
+        """
+        if number is None:
+            number = self._deployer.active.generation.number - 1
+        if number < 1:
+            raise CallerError("nothing_before", "there is no generation before the active one")
+        return verdict_report(await self._deployer.roll_back(number, wish))
+
+    async def history(self, before: int | None, limit: int) -> list[GenerationRow]:
+        """Read the generations, newest first."""
+        return await self._store.generations(1 << 62 if before is None else before, limit)
+
+    async def show(self, number: int | None) -> Generation:
+        """Read a generation; without a number, the active one.
+
+        Raises:
+            NotFoundError: `generation_not_found`.
+        """
+        active = self._deployer.active.generation
+        if number is None or number == active.number:
+            return active
+        return (await self._deployer.stored_manifest(number))[0]
+
+    async def difference(self, before: int, after: int) -> Difference:
+        """Compare two generations.
+
+        Raises:
+            NotFoundError: `generation_not_found`.
+            ManifestError: this version of the daemon can't read one of them.
+        """
+        (_, old), (_, new) = [await self._deployer.stored_manifest(number) for number in (before, after)]
+        return compare(old, new)
+
+    async def _older_code(self) -> tuple[OlderCode, ...]:
+        allowed = self._deployer.active.generation.allowed
+        return tuple(
+            OlderCode(one.component, one.ffqn, one.digest, one.started)
+            for one in await self._store.work_in_progress()
+            if one.started and one.ffqn in allowed and allowed[one.ffqn].digest != one.digest
+        )
+
+
+def verdict_report(verdict: Verdict) -> VerdictReport:
+    """Tell a verdict."""
+    found = verdict.diagnostics
+    return VerdictReport(
+        outcome=verdict.outcome,
+        generation=verdict.generation,
+        stage=verdict.stage,
+        message=verdict.message,
+        diagnostics=diagnostics(found),
+        text=render(found) if found else "",
+    )
