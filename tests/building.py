@@ -29,6 +29,7 @@ from tests.fakes.clock import START, ManualClock
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER_DIGEST = "sha256:" + "cd" * 32
+THIRD_DIGEST = "sha256:" + "ef" * 32
 ACTIVITY = "testing:fibo/fibo.fibo"
 WORKFLOW = "testing:fibo/workflow.fiboa"
 EXECUTOR = ExecutorId("Exr_00000000000000000000000001")

@@ -1,11 +1,14 @@
 """A store with a clock and short names for its writes; after each, every row must follow from its log."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import msgspec
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import (
     Created,
     Entry,
@@ -36,6 +39,7 @@ from tests.building import locked as locked_event
 from tests.fakes.clock import ManualClock
 
 ALLOWED = {ACTIVITY: DIGEST, WORKFLOW: DIGEST}
+T = TypeVar("T")
 
 
 class World:
@@ -74,12 +78,42 @@ class World:
         await self.store.activate(generation, codes)
         return generation
 
+    async def allow(self, number: int, ffqn: str = ACTIVITY, digest: str = DIGEST, **settings: object) -> Generation:
+        """Activate a generation of one function, with other settings than `latest` code of the component `fibo`."""
+        return await self.activate(number, {ffqn: msgspec.structs.replace(AllowedFunction(digest, "fibo"), **settings)})
+
     async def submit(self, event: Created | None = None, number: int = 1) -> ExecutionId:
         """Submit an execution of the activity, or the one that `event` begins."""
         new = new_execution(event or created(due_at=self.now), number, at=self.now)
         assert await self.store.submit(new)
         await self.check()
         return new.execution_id
+
+    async def submit_many(self, events: Sequence[Created], first: int = 1) -> list[ExecutionId]:
+        """Submit executions, numbered from `first`, without a check of each."""
+        new = [new_execution(event, number, at=self.now) for number, event in enumerate(events, start=first)]
+        assert all(await asyncio.gather(*[self.store.submit(one) for one in new]))
+        return [one.execution_id for one in new]
+
+    async def locked_ids(self, **of: object) -> list[ExecutionId]:
+        """Lock what is due, and give what was."""
+        return [held.execution_id for held in await self.lock(**of)]  # type: ignore[arg-type]
+
+    async def steps(self, work: Awaitable[T]) -> tuple[int, T]:
+        """Count the steps of the database's machine that a write takes: its cost, whatever the machine."""
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        connection = self.store.writer._connection._conn
+        connection.set_progress_handler(count, 1)
+        try:
+            done = await work
+        finally:
+            connection.set_progress_handler(None, 0)
+        return counted, done
 
     async def lock(
         self,
@@ -89,17 +123,20 @@ class World:
         runnable: Mapping[str, str] | Sequence[tuple[str, str]] = ALLOWED,
         at: Instant | None = None,
         labels: Collection[str] = (),
+        abi: int = HOST_ABI,
+        checked: bool = True,
     ) -> list[Held]:
-        """Lock what is due."""
+        """Lock what is due; unless `checked`, without a look at every row after it."""
 
         def locking(digest: str) -> "_Locking":
             return _Locking(executor, digest)
 
         known = runnable.items() if isinstance(runnable, Mapping) else runnable
         functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in known]
-        request = LockRequest(executor, at or self.now, limit, functions, self._new_run, frozenset(labels))
+        request = LockRequest(executor, at or self.now, limit, functions, self._new_run, frozenset(labels), abi)
         held = await self.store.lock(request)
-        await self.check()
+        if checked:
+            await self.check()
         return held
 
     async def start(self, event: Created | None = None, number: int = 1) -> RunScript:

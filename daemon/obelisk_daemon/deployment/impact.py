@@ -92,8 +92,11 @@ class Assessor:
     async def _retained(
         self, candidate: Candidate, work: Sequence[WorkInProgress]
     ) -> tuple[tuple[Retained, ...], list[Loss]]:
-        """Load the older code that executions are on and may stay on; tell what can't be loaded."""
-        needed: dict[tuple[str, str], list[Ffqn]] = defaultdict(list)
+        """Load the older code that executions are on and may stay on; tell what can't be loaded.
+
+        The code that is active now is older code by then, on which more may have been started meanwhile.
+        """
+        needed: dict[tuple[str, str], set[str]] = defaultdict(set)
         keeping = {
             str(ffqn): (spec.name, candidate.components[spec.name].digest)
             for spec in candidate.manifest.components
@@ -103,11 +106,16 @@ class Assessor:
         for one in work:
             name, digest = keeping.get(one.ffqn, ("", one.digest))
             if one.started and one.digest != digest:
-                needed[name, one.digest].append(Ffqn.parse(one.ffqn))
+                needed[name, one.digest].add(one.ffqn)
+        active = await self._store.active_generation()
+        for ffqn, (name, digest) in keeping.items():
+            now = None if active is None else active.allowed.get(ffqn)
+            if now is not None and now.digest != digest and now.on_upgrade != "latest":
+                needed[name, now.digest].add(ffqn)
         retained, unusable = [], []
         for (name, digest), ffqns in needed.items():
             try:
-                retained.append(Retained(name, await self._load(digest), tuple(ffqns)))
+                retained.append(Retained(name, await self._load(digest), tuple(map(Ffqn.parse, sorted(ffqns)))))
             except ComponentError as error:
                 message = f'older code of "{name}" that unfinished executions are on can\'t be used: {error}'
                 unusable.append(Loss("break", name, error.code, message))
@@ -175,8 +183,10 @@ def _broken(
     """Find calls of older code that would no longer find the function they know."""
     on: dict[str, int] = defaultdict(int)
     for one in work:
-        on[one.digest] += one.unfinished
+        on[one.digest] += one.started
     for older in retained:
+        if not on[older.component.digest]:
+            continue
         before = broken_calls(older.component, active)
         for ffqn in broken_calls(older.component, types):
             if ffqn not in before:

@@ -10,7 +10,7 @@ import msgspec
 from obelisk_config import ComponentSpec, FunctionSettings
 from obelisk_daemon.deployment.checking import Candidate
 from obelisk_daemon.deployment.stubs import Stub
-from obelisk_daemon.execution.called_functions import expected_type
+from obelisk_daemon.execution.called_functions import called_functions, expected_type
 from obelisk_daemon.execution.events import RetryPolicy
 from obelisk_daemon.execution.wit_extensions import find_extension
 from obelisk_daemon.execution.wit_types import FunctionType, same_shape
@@ -79,7 +79,9 @@ def plan_generation(
     for one in retained:
         now = manifest.component(one.name)
         assert now is not None, "what is retained is of a component that is still there"
-        planned = _function_plans(now, one.component, linker, types, candidate.secrets)
+        known = {ffqn: called.type for ffqn, called in called_functions(one.component.imports).items()}
+        own = {**types, **known}  # as its log was written
+        planned = _function_plans(now, one.component, linker, own, candidate.secrets)
         older |= {(str(ffqn), one.component.digest): planned[str(ffqn)] for ffqn in one.ffqns}
         broken += [(one.component.digest, ffqn) for ffqn in broken_calls(one.component, types)]
     return ExecutorPlan(generation, functions, frozenset(), older, broken)

@@ -78,7 +78,7 @@ class Journal:
         self.warn: Callable[[str], None] = lambda _: None
         """Where it is told, once, that half of `max_events` are used up."""
         self._clock = now
-        self._max_events = max_events
+        self.max_events = max_events
         self._record = [(e.version, e.created_at, e.event.event) for e in log if isinstance(e.event, HistoryEvent)]
         self._cursor = self._live = 0
         self._random = SeededBytes(created.seed, "host")
@@ -343,10 +343,10 @@ class Journal:
 
     def _ask_live(self, item: T) -> T:
         closes = isinstance(item, JoinNext) and item.closing
-        if self.asked >= self._max_events and not closes:
-            raise HistoryLimitError(f"more than {self._max_events} history events (max_history_events)")
-        if self.asked + 1 == self._max_events // 2:
-            half, limit = self.asked + 1, self._max_events
+        if self.asked >= self.max_events and not closes:
+            raise HistoryLimitError(f"more than {self.max_events} history events (max_history_events)")
+        if self.asked + 1 == self.max_events // 2:
+            half, limit = self.asked + 1, self.max_events
             self.warn(f"{half} history events: half of max_history_events ({limit}), at which this execution fails")
         at = self.now = max(self.now, self._clock())
         asked = _with_outcome(item, at)

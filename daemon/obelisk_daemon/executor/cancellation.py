@@ -31,6 +31,10 @@ class Runs(Protocol):
         """Own a task, unless the executor stops."""
         ...
 
+    def note_room(self) -> None:
+        """Look for what may run now: a run of a dead daemon counted until it was ended."""
+        ...
+
     @property
     def is_stopping(self) -> bool:
         """Tell if no new work is taken any more."""
@@ -141,4 +145,5 @@ class Canceller:
             return Cancelled(already_finished=progress.already_finished, reached=reached, awaited=awaited)
         failure = FailureRecord(self._services.ids.failure(), "cancelled", "cancelled on request")
         ended = await store.finish_cancelled(execution_id, clock.now(), failure)
+        self._runs.note_room()
         return Cancelled(already_finished=False, reached=reached + ended)

@@ -4,6 +4,7 @@ A slot is held by a run that may compute; a workflow that waits gives its slot b
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -40,6 +41,8 @@ class Executor:
     def __init__(self, services: Services, timers: Timers, max_running: int, name: str = "default") -> None:
         self.name = name
         self.services = services
+        self.on_room: Callable[[], None] = self.wake
+        """Called when there may be room again in a component of which only so many run in the whole store."""
         self._timers = timers
         self._max_running = max_running
         self._occupied = 0
@@ -109,21 +112,29 @@ class Executor:
         for run in list(self._runs.values()):
             if isinstance(run, WorkflowRun):
                 self._renew(run, before)
+        for resting in self._resting.values():
+            self._evict(resting)
         self.wake()
 
     def _renew(self, run: WorkflowRun, before: ExecutorPlan) -> None:
         """Give a workflow in memory its new settings, or have it leave at its next block to try other code."""
-        ffqn, plan = str(run.function.ffqn), self.services.plan
-        newer = plan.on(ffqn, run.held.locked.digest)
-        if newer is not None and newer.component.name == run.function.component.name:
-            run.function = newer
-        was, now = before.functions.get(ffqn), plan.functions.get(ffqn)
-        changed = now is not None and (was is None or was.component.digest != now.component.digest)
-        if now is None or not changed or now.component.on_upgrade == "pin":
-            return
-        run.is_outdated = True
-        if run.execution_id in self._resting.get(run.function.component.name, ()):
+        newer = self.services.plan.on(str(run.function.ffqn), run.held.locked.digest)
+        moved = newer is not None and newer.component.name != run.function.component.name
+        if newer is not None and not moved:
+            run.renew(newer)
+        run.is_outdated = moved or self._is_outdated(run, before)
+        if run.is_outdated and run.execution_id in self._resting.get(run.function.component.name, ()):
             run.drop("outdated")
+
+    def _is_outdated(self, run: WorkflowRun, before: ExecutorPlan) -> bool:
+        """Tell if the plan has other code for a run than it is on, which its execution has not been tried on."""
+        ffqn, own = str(run.function.ffqn), run.held.locked.digest
+        was, now = before.functions.get(ffqn), self.services.plan.functions.get(ffqn)
+        if now is None or now.component.digest == own or now.component.on_upgrade == "pin":
+            return False
+        if was is None or was.component.digest != now.component.digest:
+            return True
+        return run.is_outdated or was.component.on_upgrade != now.component.on_upgrade
 
     async def stop(self, grace: timedelta) -> None:
         """Lock nothing more, give running attempts `grace` to end, then drop and release the rest."""
@@ -166,13 +177,15 @@ class Executor:
         self._start(held, self.services.plan, created)
 
     def rest(self, run: Run) -> None:
-        """Free the slot of a workflow that waits; of too many in memory, drop the one that has waited longest."""
-        component = run.function.component
-        resting = self._resting.setdefault(component.name, {})
+        """Free the slot of a workflow that waits; of too many in memory, drop those that have waited longest."""
+        resting = self._resting.setdefault(run.function.component.name, {})
         resting[run.execution_id] = run
-        if len(resting) > component.max_hot:
+        self._evict(resting)
+        self._give_back(run)
+
+    def _evict(self, resting: dict[ExecutionId, Run]) -> None:
+        while resting and len(resting) > next(reversed(resting.values())).function.component.max_hot:
             resting.pop(next(iter(resting))).drop("evicted")
-        self._give_back()
 
     def resume(self, run: Run) -> None:
         """Occupy a slot again."""
@@ -181,10 +194,12 @@ class Executor:
             del resting[run.execution_id]
         self._occupied += 1
 
-    def _give_back(self) -> None:
+    def _give_back(self, run: Run) -> None:
         self._occupied -= 1
         self._changed.set()
-        if self._backlog:
+        if run.function.component.name in self.services.plan.limited:
+            self.on_room()
+        elif self._backlog:
             self._wake.set()
 
     def is_crowded(self) -> bool:
@@ -227,9 +242,9 @@ class Executor:
         for one in held:
             self._occupied += 1
             self._start(one, plan)
-        served = {one.created.ffqn for one in held}
-        if len(served) < len(self._runnable):
-            self._runnable.sort(key=lambda one: one.ffqn in served)
+        served = {one.created.ffqn: turn for turn, one in enumerate(held)}
+        if served:
+            self._runnable.sort(key=lambda one: served.get(one.ffqn, -1))
         return len(held)
 
     def _start(self, held: Held, plan: ExecutorPlan, created: Ticket | None = None) -> None:
@@ -270,7 +285,7 @@ class Executor:
         finally:
             if self._runs.get(run.execution_id) is run:
                 del self._runs[run.execution_id]
-            self._give_back()
+            self._give_back(run)
 
     async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
         """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""

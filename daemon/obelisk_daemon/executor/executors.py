@@ -27,6 +27,8 @@ class Executors:
         self._timers = timers
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
+        for member in self.members:
+            member.on_room = self.note_room
 
     @property
     def running(self) -> int:
@@ -49,6 +51,11 @@ class Executors:
         """Look for due executions, of which there may be any number."""
         for member in self.members:
             member.wake()
+
+    def note_room(self) -> None:
+        """Look for what may run now, where only so many of a component run in the whole store."""
+        if self.services.plan.limited:
+            self.wake()
 
     def on_change(self, change: Change) -> None:
         """Follow what was committed."""

@@ -86,6 +86,8 @@ class ExecutorPlan:
         self.functions = functions
         self.labels = labels
         self.retained = retained
+        self.limited = frozenset(f.component.name for f in functions.values() if f.component.max_running is not None)
+        """The components of which only so many run in the whole store."""
         self._broken = frozenset(broken)
 
     @property

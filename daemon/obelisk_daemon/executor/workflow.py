@@ -9,10 +9,9 @@ import structlog
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.attempt import End, conclude_overrun, failure_outcome, was_lost_too_often
-from obelisk_daemon.execution.divergence import HOST_ABI, NondeterminismError
+from obelisk_daemon.execution.divergence import NondeterminismError
 from obelisk_daemon.execution.events import (
     ChildRequest,
-    ComponentUpgraded,
     DelayRequest,
     Entry,
     Finished,
@@ -35,6 +34,7 @@ from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.run import Neighbours, Run, Services, history
+from obelisk_daemon.executor.trial import Trial
 from obelisk_daemon.executor.workflow_guest import Program, Stopped, call_workflow, close_open_sets, ending_of
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.port import Ticket
@@ -64,12 +64,15 @@ class WorkflowRun(Run):
         self.dropped: list[str] = []
         self.is_outdated = False
         """Other code is active now: it leaves memory when it blocks next, and its next run tries that code."""
-        self._is_trial = held.locked.upgrade_from is not None
-        self._misfitting: ComponentUpgraded | None = None
-        """What a trial of other code ended with, if its log doesn't replay there."""
+        self._trial = Trial(services, held)
         self._unwritten: tuple[FailureRecord, ...] = ()
         """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
         self.journal = self._journal(StoredLog([Entry(0, held.created_at, held.created)], []))
+
+    def renew(self, function: FunctionPlan) -> None:
+        """Go on with other settings of the same code."""
+        self.function = function
+        self.journal.max_events = function.component.max_history_events
 
     async def run(self) -> None:
         """Replay the log, go on from there, and append how it ended."""
@@ -107,15 +110,8 @@ class WorkflowRun(Run):
     def _record(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[Entry, ...]:
         """Make entries of what was asked, after what came of trying other code, once that is known."""
         events = history(new)
-        if self._is_trial and (self._misfitting is not None or not self.journal.is_replaying):
-            self._is_trial = False
-            tried = self._misfitting or ComponentUpgraded(True, self.held.locked.digest, HOST_ABI)
-            # not later than what follows: that has the time which the guest saw
-            events.insert(0, (self.state.changed_at, tried))
-            self.services.metrics.upgrades.labels("ok" if tried.ok else "failed").inc()
-            _log.info(
-                "upgraded" if tried.ok else "upgrade_failed", execution_id=self.execution_id, detail=tried.message
-            )
+        if (tried := self._trial.ending(is_replaying=self.journal.is_replaying)) is not None:
+            events.insert(0, (self.state.changed_at, tried))  # what follows has the time which the guest saw
         return self.entries(events)
 
     def _scheduled(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[NewExecution, ...]:
@@ -129,6 +125,7 @@ class WorkflowRun(Run):
         outcome = self.journal.recorded_outcome
         if outcome is None and not was_lost_too_often(self.held.locked):
             return await self._run_guest()
+        self._trial.give_up()  # without its guest, nothing is known of the code
         self.journal.skip_guest()
         if outcome is not None:
             return End(Finished(outcome))
@@ -168,7 +165,7 @@ class WorkflowRun(Run):
             assert self.task is not None
             self.task.uncancel()
             self.drop_reason = None  # what is left to do may be dropped for another reason
-            if self._is_trial and self.journal.is_replaying:
+            if self._trial.is_open and self.journal.is_replaying:
                 return self._stay(None, "it computed too long between two host calls, before the end of its log")
             attempt = self.concluding(evidence_of(self._logs, []))
             end = conclude_overrun(attempt, "it computed too long between two host calls")
@@ -267,6 +264,9 @@ class WorkflowRun(Run):
             await self._commit(awaits, self._take_new(), keep=keep, cancel=cancel).durable()
             if not keep:
                 raise _UnloadedError
+            if self.is_outdated:  # since the commit was queued
+                self.drop("outdated")
+                await asyncio.sleep(0)
             await self._responses(join_set, needed)
         finally:
             self.is_blocked = False
@@ -351,7 +351,7 @@ class WorkflowRun(Run):
     def _cant_replay(self, version: int | None, message: str, backtrace: str = "") -> End:
         """Decide what follows when the code doesn't go on with the log, or with the values in it: other code may."""
         self.journal.new.clear()  # what diverging code asked is no part of the log
-        if self._is_trial:
+        if self._trial.is_open:
             return self._stay(version, message)
         if self.function.component.on_nondeterminism == "pause":
             return self._paused("nondeterminism", "nondeterminism", message, backtrace)
@@ -360,7 +360,7 @@ class WorkflowRun(Run):
 
     def _stay(self, version: int | None, message: str) -> End:
         """Leave the execution on the code it has: the other one does not go on with its log."""
-        self._misfitting = ComponentUpgraded(False, self.held.locked.digest, HOST_ABI, version, message)
+        self._trial.fail(version, message)
         return End(Unlocked("upgrade_failed", self._now()))
 
     def _stopped(self, stopped: Stopped) -> End:

@@ -86,7 +86,7 @@ class GenerationStore(Protocol):
         ...
 
     async def generation(self, number: int) -> Generation | None:
-        """Read a generation; of one that isn't active without what it allowed."""
+        """Read a generation, without what it allowed and limited when it was active."""
         ...
 
     async def generations(self, before: int, limit: int) -> list[GenerationRow]:

@@ -14,7 +14,8 @@ from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.wasm.engine import Engines
 from tests.building import execution_id
-from tests.integration.executor.engine import Daemon, Lab, Linked
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import Linked
 
 _CHANGING = re.compile(r"(Run|Exr|Err)_[0-9A-Z]{26}")
 _TIMES = {"due_at", "created_at"}

@@ -10,7 +10,8 @@ from syrupy.assertion import SnapshotAssertion
 from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.ids import ExecutionId
 from tests.golden.logs.conftest import told
-from tests.integration.executor.engine import FIBO, FIBOA, Daemon, Lab, Use
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import FIBO, FIBOA, Use
 
 pytestmark = [pytest.mark.anyio, pytest.mark.guests]
 INTERPRETER = Use("interpreter-python")

@@ -1,7 +1,7 @@
 """One set of engines and linked guests for all tests of the executor."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from obelisk_daemon.clock import SystemClock
 from obelisk_daemon.wasm.callbacks import GUESTS
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
-from tests.integration.executor.engine import Lab, Linked
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import Linked
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +28,17 @@ def linked() -> Iterator[Linked]:
 def lab(linked: Linked, tmp_path: Path) -> Lab:
     """Give a lab whose time is the machine's."""
     return Lab(linked, tmp_path, SystemClock())
+
+
+@pytest.fixture
+def new_lab(linked: Linked, tmp_path: Path) -> Callable[[str], Lab]:
+    """Make labs, each with a directory of its own."""
+
+    def make(name: str) -> Lab:
+        (tmp_path / name).mkdir()
+        return Lab(linked, tmp_path / name, SystemClock())
+
+    return make
 
 
 @pytest.fixture

@@ -1,158 +1,48 @@
 """The engine in one process, without a manifest and an API: real guests, a real store, a clock the test may move."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-from wasmtime import component as wc
 
 from obelisk_daemon.clock import Clock, Instant, after
 from obelisk_daemon.deployment.activation import lift_automatic_pauses
-from obelisk_daemon.deployment.planning import _Resolver
-from obelisk_daemon.execution.events import Entry, RetryPolicy
+from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.execution.outcome import Outcome
-from obelisk_daemon.execution.wit_types import FunctionType, Primitive, ResultType
 from obelisk_daemon.executor.cancellation import Cancelled
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
-from obelisk_daemon.executor.plan import ComponentPlan, ExecutorPlan, FunctionPlan
+from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.executor.run import Services
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
-from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId, IdSource
-from obelisk_daemon.storage.generations import AllowedFunction, Generation, StoredComponent
+from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
-from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import Engines
-from obelisk_daemon.wasm.guest import GuestLimits
-from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
-from obelisk_daemon.wasm.wasi.context import HttpLimits
-from obelisk_daemon.wasm.wasi.egress import EgressPolicy
-from tests import guests
 from tests.building import execution_id
 from tests.conformance.world import check_row
-from tests.integration.executor.guests import LOGGING, TRAPPING
+from tests.integration.executor.uses import FIBO, FIBOA, Linked, Use, allowed_of, limits_of, plan_of
 
-QUICK = RetryPolicy(
-    max_retries=2, initial=0.001, factor=1.0, max=0.001, jitter=0.0, retry_on=("error", "trap", "timeout")
-)
-WRITTEN_HERE = {"logging": LOGGING, "trapping": TRAPPING}
 PATIENCE = 20
 """Seconds after which a test gives up waiting; nothing waits that long when all is well."""
-
-
-class Linked:
-    """The guests of the tests, linked once for all of them."""
-
-    def __init__(self, engines: Engines) -> None:
-        self._engines = engines
-        self._linked: dict[str, LinkedComponent] = {}
-
-    def __getitem__(self, name: str) -> LinkedComponent:
-        if name not in self._linked:
-            self._linked[name] = self._link(name)
-        return self._linked[name]
-
-    def _link(self, name: str) -> LinkedComponent:
-        if name in WRITTEN_HERE:
-            kind, digest = "workflow", f"sha256:{name}"
-            handle = wc.Component(self._engines.engine(kind), WRITTEN_HERE[name])
-        else:
-            kind, digest = guests.COMPONENTS[name].kind, guests.digest(name)
-            handle = wc.Component.from_file(self._engines.engine(kind), str(guests.path(name)))
-        component = Component(self._engines, kind, digest, handle)
-        return LinkedComponent(component, _Resolver(kind == "workflow", TYPES))
-
-
-class Use(msgspec.Struct, frozen=True):
-    """A component in a plan, and the settings of all its functions."""
-
-    name: str
-    on_block: str = "hot"
-    max_hot: int = 1_000
-    timeout: timedelta = timedelta(seconds=30)
-    retry: RetryPolicy = QUICK
-    labels: frozenset[str] = frozenset()
-    on_nondeterminism: str = "pause"
-    on_trap: str = "fail"
-    cancellable: bool = True
-    fuel: int = 10**12
-    max_history_events: int = 50_000
-    on_upgrade: str = "force"
-
-
-APPROVE = Ffqn("testing:approval/approval", "approve")
-TYPES = {
-    "testing:fibo/fibo.fibo": FunctionType(
-        (("n", Primitive("u8")),), ResultType(Primitive("u64"), Primitive("string"))
-    ),
-    str(APPROVE): FunctionType((("order", Primitive("u64")),), ResultType(Primitive("bool"), Primitive("string"))),
-}
-"""Of functions whose extensions the guests import; `approve` is a stub, in every plan."""
-FIBO, FIBOA = Use("fibo-activity"), Use("fibo-workflow")
-
-
-def plan_of(linked: Linked, uses: Sequence[Use], generation: int) -> ExecutorPlan:
-    functions: dict[str, FunctionPlan] = {}
-    for use in uses:
-        code = linked[use.name]
-        is_workflow = code.component.kind == "workflow"
-        component = ComponentPlan(
-            name=use.name,
-            kind=code.component.kind,
-            digest=code.component.digest,
-            linked=code,
-            env={},
-            limits=GuestLimits(memory=256 << 20, fuel=use.fuel if is_workflow else None),
-            log_bytes=1 << 20,
-            forward_stdio=False,
-            egress=EgressPolicy(),
-            http_limits=HttpLimits(requests=0),
-            on_block=use.on_block,  # type: ignore[arg-type]
-            max_hot=use.max_hot,
-            on_nondeterminism=use.on_nondeterminism,  # type: ignore[arg-type]
-            on_trap=use.on_trap,  # type: ignore[arg-type]
-            max_history_events=use.max_history_events,
-        )
-        for ffqn, of in code.component.exports.items():
-            timeout = use.timeout // timedelta(microseconds=1)
-            functions[str(ffqn)] = FunctionPlan(
-                ffqn, component, of, timeout, use.retry, use.labels, not is_workflow or use.cancellable
-            )
-    functions[str(APPROVE)] = _stub()
-    return ExecutorPlan(generation, functions, frozenset())
-
-
-def _stub() -> FunctionPlan:
-    component = ComponentPlan(
-        name="approval",
-        kind="stub",
-        digest="sha256:approval",
-        linked=None,
-        env={},
-        limits=GuestLimits(),
-        log_bytes=0,
-        forward_stdio=False,
-        egress=EgressPolicy(),
-        http_limits=HttpLimits(),
-    )
-    return FunctionPlan(APPROVE, component, TYPES[str(APPROVE)], 0, QUICK, frozenset())
+Slots = Mapping[str, tuple[Sequence[str], int]]
+"""The labels and the slots of each executor of a daemon, by its name."""
 
 
 class Daemon:
-    """A running executor with what belongs to it. Made by `Lab.daemon`."""
+    """Running executors with what belongs to them. Made by `Lab.daemon`."""
 
-    def __init__(self, store: SqliteStore, services: Services, executor: Executors, timers: Timers) -> None:
+    def __init__(self, lab: "Lab", store: SqliteStore, executor: Executors, timers: Timers) -> None:
+        self._lab = lab
         self.store = store
-        self.services = services
+        self.services = executor.services
         self.executor = executor
         self.timers = timers
         self.canceller = executor.canceller
@@ -160,9 +50,28 @@ class Daemon:
         self._changed = asyncio.Event()
         store.subscribe(self._follow)
 
-    async def submit(self, ffqn: str, *params: object, number: int = 1, wait: timedelta = timedelta()) -> ExecutionId:
+    async def adopt(self, *uses: Use, slots: Slots | None = None) -> None:
+        """Make other components active while the daemon runs, as a deployment does."""
+        generation, plan = await self._lab.activate(self.store, uses)
+        kept = {member.name: (sorted(member.services.plan.labels), member.max_running) for member in self.members}
+        self.executor.adopt(plan, slots or kept)
+        await lift_automatic_pauses(self.store, generation.number, self.services.clock)
+
+    @property
+    def members(self) -> Sequence[Executor]:
+        return self.executor.members
+
+    async def submit(
+        self,
+        ffqn: str,
+        *params: object,
+        number: int = 1,
+        wait: timedelta = timedelta(),
+        labels: tuple[str, ...] = (),
+    ) -> ExecutionId:
         now = self.services.clock.now()
         event = created(self.services, self.services.plan.functions[ffqn], list(params), after(now, wait))
+        event = msgspec.structs.replace(event, labels=labels)
         await self.store.submit(new_execution(execution_id(number), event, now))
         return execution_id(number)
 
@@ -243,26 +152,32 @@ class Lab:
         self,
         *uses: Use,
         max_running: int = 100,
+        slots: Slots | None = None,
         crash: bool = False,
         over: Callable[[SqliteStore], Store] = lambda store: store,
     ) -> AsyncIterator[Daemon]:
         """Run a daemon with these components; at the end it stops, or just vanishes.
 
-        `over` puts something between the executor and the store.
+        `slots` are those of its executors: one without labels if there are none. `over` puts something between the
+        executors and the store.
         """
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(self._file, _unexpected))
-            generation = await self._activate(store, uses or (FIBO, FIBOA))
-            plan = plan_of(self.linked, uses or (FIBO, FIBOA), generation.number)
+            generation, plan = await self.activate(store, uses or (FIBO, FIBOA))
             services = self._services(over(store), plan)
             await lift_automatic_pauses(store, generation.number, self.clock)
-            await store.register_executor(services.executor_id, "test", self.clock.now())
-            await take_over(store, [services.executor_id], self.clock, services.ids)
             timers = Timers(store, self.clock, lambda: executors.wake())  # noqa: PLW0108
-            executor = Executor(services, timers, max_running)
-            executors = Executors(services, timers, [executor])
+            members = [
+                Executor(self._own(services, plan.with_labels(labels)), timers, size, name)
+                for name, (labels, size) in (slots or {"default": ((), max_running)}).items()
+            ]
+            executors = Executors(services, timers, members)
+            alive = [member.services.executor_id for member in members]
+            for executor_id in alive:
+                await store.register_executor(executor_id, "test", self.clock.now())
+            await take_over(store, alive, self.clock, services.ids)
             store.subscribe(executors.on_change)
-            daemon = Daemon(store, services, executors, timers)
+            daemon = Daemon(self, store, executors, timers)
             tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executors.run())]
             try:
                 await daemon.canceller.resume()
@@ -274,22 +189,25 @@ class Lab:
             finally:
                 await _end(tasks)
 
-    async def _activate(self, store: SqliteStore, uses: Sequence[Use]) -> Generation:
-        components = [self.linked[use.name].component for use in uses]
+    async def activate(self, store: SqliteStore, uses: Sequence[Use]) -> tuple[Generation, ExecutorPlan]:
+        """Make the next generation of these components the active one, and plan it."""
         active = await store.active_generation()
+        number = 1 if active is None else active.number + 1
+        plan = plan_of(self.linked, uses, number, await store.work_in_progress())
         generation = Generation(
-            number=1 if active is None else active.number + 1,
+            number=number,
             activated_at=self.clock.now(),
             manifest=b"",
             content_hash="",
-            allowed={
-                str(ffqn): AllowedFunction(component.digest, use.name, use.on_upgrade)  # type: ignore[arg-type]
-                for use, component in zip(uses, components, strict=True)
-                for ffqn in component.exports
-            },
+            allowed=allowed_of(self.linked, uses),
+            limits=limits_of(uses),
         )
-        await store.activate(generation, [StoredComponent(c.digest, b"") for c in components])
-        return generation
+        digests = {self.linked[use.name].component.digest for use in uses}
+        await store.activate(generation, [StoredComponent(digest, b"") for digest in sorted(digests)])
+        return generation, plan
+
+    def _own(self, services: Services, plan: ExecutorPlan) -> Services:
+        return msgspec.structs.replace(services, executor_id=self.ids.executor(), plan=plan)
 
     def _services(self, store: Store, plan: ExecutorPlan) -> Services:
         return Services(

@@ -1,5 +1,7 @@
 """Guests of the executor's tests that `components/` hasn't got, as WAT."""
 
+from typing import Literal
+
 LOGGING = """(component
   (import "obelisk:log/log@1.0.0" (instance $log (export "info" (func (param "message" string)))))
   (import "testing:fibo/fibo" (instance $fibo
@@ -49,3 +51,41 @@ TRAPPING = """(component
   (instance $e (export "fiboa" (func $fiboa)))
   (export "testing:fibo/workflow" (instance $e)))"""
 """The workflow `fiboa`, which traps before it asks for anything."""
+
+LEAVING = """(component
+  (import "obelisk:types/join-set@5.0.0" (instance $sets (export "join-set" (type (sub resource)))))
+  (alias export $sets "join-set" (type $join-set))
+  (import "obelisk:types/execution@5.0.0" (instance $executions
+    (type $id (record (field "id" string))) (export "execution-id" (type (eq $id)))))
+  (alias export $executions "execution-id" (type $execution-id))
+  (import "obelisk:workflow/workflow-support@6.0.0" (instance $support
+    (alias outer 1 $join-set (type $set))
+    (export "join-set-create" (func (result (own $set))))))
+  (import "testing:fibo-obelisk-ext/fibo" (instance $fibo
+    (alias outer 1 $join-set (type $set)) (alias outer 1 $execution-id (type $id))
+    (export "fibo-submit" (func (param "join-set" (borrow $set)) (param "n" u8) (result $id)))))
+  (core module $library
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $m (instantiate $library))
+  (core func $create (canon lower (func $support "join-set-create")))
+  (core func $submit (canon lower (func $fibo "fibo-submit")
+    (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+  (core module $main
+    (import "host" "create" (func $create (result i32)))
+    (import "host" "submit" (func $submit (param i32 i32 i32)))
+    (func (export "run") (result i64)
+      (call $submit (call $create) (i32.const 10) (i32.const 64))
+      (i64.const 7)))
+  (core instance $i (instantiate $main (with "host" (instance
+    (export "create" (func $create)) (export "submit" (func $submit))))))
+  (func $run (result u64) (canon lift (core func $i "run")))
+  (instance $e (export "run" (func $run)))
+  (export "testing:leaving/leaving" (instance $e)))"""
+"""A workflow: asks for a call of `fibo` in a join set, and returns 7 without waiting for it."""
+
+WRITTEN_HERE: dict[str, tuple[Literal["activity", "workflow"], str]] = {
+    "logging": ("workflow", LOGGING),
+    "trapping": ("workflow", TRAPPING),
+    "leaving": ("workflow", LEAVING),
+}

@@ -20,8 +20,9 @@ from obelisk_daemon.storage.sqlite.store import SqliteStore
 from obelisk_daemon.storage.sqlite.writer import Transaction
 from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id, run_id
-from tests.integration.executor.engine import FIBO, Daemon, Lab, Use
+from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.test_running import history_of
+from tests.integration.executor.uses import FIBO, Use
 
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"

@@ -11,7 +11,8 @@ from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from tests.building import OK, outcome_of
 from tests.fakes.clock import START, ManualClock
-from tests.integration.executor.engine import FIBO, FIBOA, Daemon, Lab, Use
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import FIBO, FIBOA, Use
 
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from obelisk_daemon.execution.outcome import Failed
-from tests.integration.executor.engine import FIBO, FIBOA, QUICK, Lab, Use
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import FIBO, FIBOA, QUICK, Use
 
 pytestmark = pytest.mark.anyio
 INTERPRETER = Use("interpreter-python")

@@ -18,7 +18,8 @@ from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.fakes.clock import ManualClock
-from tests.integration.executor.engine import TYPES, Lab, Linked
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import TYPES, Linked
 from tests.integration.host_functions.guests import WRITTEN_HERE
 from tests.integration.host_functions.programs import Program, Ran, ran
 

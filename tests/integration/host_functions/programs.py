@@ -10,7 +10,8 @@ import msgspec
 from obelisk_daemon.execution.events import Entry, HistoryEvent
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId
-from tests.integration.executor.engine import FIBO, QUICK, Daemon, Lab, Use
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import FIBO, QUICK, Use
 from tests.integration.host_functions.guests import ERRORS
 
 RUN = "testing:interpreter/interpreter.run"

@@ -7,7 +7,8 @@ import pytest
 
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId
-from tests.integration.executor.engine import FIBO, FIBOA, Lab, Use
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import FIBO, FIBOA, Use
 from tests.integration.host_functions.conftest import Both
 from tests.integration.host_functions.guests import ERRORS
 from tests.integration.host_functions.programs import CREATE, ENDING, NEVER, ONCE, RUN, SHORT, Program, ending, op, told

@@ -6,7 +6,8 @@ import pytest
 
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId
-from tests.integration.executor.engine import FIBO, Lab, Use
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import FIBO, Use
 from tests.integration.host_functions.conftest import Both, Recording
 from tests.integration.host_functions.programs import (
     APPROVE_NAME,

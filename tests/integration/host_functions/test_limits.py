@@ -8,7 +8,8 @@ from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.executor import workflow as workflow_module
 from obelisk_daemon.ids import ExecutionId
 from tests.building import execution_id
-from tests.integration.executor.engine import FIBO, Lab, Use
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import FIBO, Use
 from tests.integration.host_functions.conftest import Both
 from tests.integration.host_functions.programs import CREATE, FIBO_NAME, NEVER, RUN, SOON, Program, op, told
 

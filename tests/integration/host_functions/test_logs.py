@@ -8,7 +8,8 @@ import pytest
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.executor import executor as executor_module
 from obelisk_daemon.storage.sqlite.store import SqliteStore
-from tests.integration.executor.engine import FIBO, Lab, Use
+from tests.integration.executor.engine import Lab
+from tests.integration.executor.uses import FIBO, Use
 from tests.integration.host_functions.conftest import Both
 from tests.integration.host_functions.programs import CREATE, RUN, SOON, Program, op
 

@@ -9,7 +9,8 @@ from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, delay_id
 from tests.building import execution_id
 from tests.fakes.clock import START, ManualClock
-from tests.integration.executor.engine import FIBO, Daemon, Lab, Use
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import FIBO, Use
 from tests.integration.host_functions.programs import CREATE, FIBO_NAME, RUN, Program, history_of, op, told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.guests]

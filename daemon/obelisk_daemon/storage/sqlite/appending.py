@@ -6,7 +6,7 @@ import msgspec
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution.divergence import HOST_ABI
-from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Paused
+from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Locked, Paused
 from obelisk_daemon.execution.state import State, fold
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, VersionConflictError
@@ -18,7 +18,7 @@ from obelisk_daemon.storage.sqlite.writer import Transaction
 def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     """Write what a run adds, if it still holds its execution at the version it thinks; give the children left unlocked.
 
-    A child that the active generation does not let this executor run is made, but waits to be locked by another.
+    A child that its executor has locked by the rules of an outdated generation is made, but waits to be locked again.
     """
     assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
     before = made.state.version - len(made.entries)
@@ -66,7 +66,10 @@ def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> 
 
 
 def _may_run(tx: Transaction, child: NewExecution) -> bool:
-    return tx.execute(SQL["allows"], (child.created.ffqn, child.state.digest)).fetchone() is not None
+    locked = child.entries[-1].event
+    assert isinstance(locked, Locked)
+    values = (child.created.ffqn, locked.digest, locked.generation)
+    return tx.execute(SQL["allows_child"], values).fetchone() is not None
 
 
 def _insert_details(tx: Transaction, made: Append) -> None:

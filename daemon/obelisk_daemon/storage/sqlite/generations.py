@@ -39,14 +39,14 @@ def activate(
 
 
 def _allow(tx: Transaction, generation: Generation) -> None:
-    """Replace who may run what, and give what waits the priority that its function has now."""
-    before = {row["ffqn"]: row["priority"] for row in tx.execute(SQL["read_allowed"]).fetchall()}
+    """Replace who may run what; what is unfinished follows its function to other priorities and components."""
+    before = {row["ffqn"]: (row["component"], row["priority"]) for row in tx.execute(SQL["read_allowed"]).fetchall()}
     tx.execute(SQL["clear_allowed"])
     for ffqn, one in generation.allowed.items():
         values = (ffqn, one.digest, one.component, one.on_upgrade, ",".join(one.labels), one.priority)
         tx.execute(SQL["insert_allowed"], values)
-        if before.get(ffqn, one.priority) != one.priority:
-            tx.execute(SQL["rank_again"], (one.priority, ffqn))
+    if any(before.get(ffqn) != (one.component, one.priority) for ffqn, one in generation.allowed.items()):
+        tx.execute(SQL["follow_functions"])
     tx.execute(SQL["clear_queue_limits"])
     limits = [(name, one.max_running, one.max_pending, one.when_full) for name, one in generation.limits.items()]
     tx.executemany(SQL["insert_queue_limit"], limits)

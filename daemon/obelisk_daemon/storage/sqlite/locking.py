@@ -5,8 +5,10 @@ process takes nothing that this does not allow.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import groupby
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,6 +17,10 @@ from obelisk_daemon.storage.records import Held, LockRequest, Runnable
 from obelisk_daemon.storage.sqlite import rows, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
+
+_PAST_ALL_LABELS: Final = "\U0010ffff"
+_Known: TypeAlias = Mapping[str, Mapping[str, Runnable]]
+"""What the executor can run, by ffqn and digest; the functions in the order of their turn."""
 
 
 class _Taken(msgspec.Struct, frozen=True):
@@ -42,16 +48,18 @@ def _lock(tx: Transaction, request: LockRequest, taken: _Taken, run_id: RunId) -
 
 
 def _choose(tx: Transaction, request: LockRequest) -> list[_Taken]:
-    turns = {ffqn: turn for turn, ffqn in enumerate(dict.fromkeys(f.ffqn for f in request.runnable))}
+    known = _known(request.runnable)
+    turns = {ffqn: turn for turn, ffqn in enumerate(known)}
     room = _Room(tx)
     chosen: list[_Taken] = []
-    for _, queues in groupby(_queues(tx), key=lambda queue: queue["rank"]):
-        mine = [queue for queue in queues if queue["ffqn"] in turns and _offers(request, queue)]
-        mine.sort(key=lambda queue: turns[queue["ffqn"]])
-        lanes = [_Lane(tx, request, queue, room) for queue in mine]
+    for _, queues in groupby(_queues(tx, known), key=lambda queue: queue["rank"]):
+        mine = [queue for queue in queues if _offers(request, queue)]
+        by_function = [list(of) for _, of in groupby(mine, key=lambda queue: queue["ffqn"])]
+        by_function.sort(key=lambda of: turns[of[0]["ffqn"]])
+        lanes = [_Lane(tx, request, of, known[of[0]["ffqn"]]) for of in by_function]
         while lanes and len(chosen) < request.limit:
             for lane in list(lanes):
-                taken = lane.next()
+                taken = lane.next(room)
                 if taken is None:
                     lanes.remove(lane)
                 elif len(chosen) < request.limit:
@@ -61,13 +69,26 @@ def _choose(tx: Transaction, request: LockRequest) -> list[_Taken]:
     return chosen
 
 
-def _queues(tx: Transaction) -> Iterator[sqlite3.Row]:
-    """Give the queues in which something waits, due or not; of a function that nobody may run, none."""
+def _known(runnable: Iterable[Runnable]) -> _Known:
+    known: dict[str, dict[str, Runnable]] = {}
+    for function in runnable:
+        known.setdefault(function.ffqn, {})[function.digest] = function
+    return known
+
+
+def _queues(tx: Transaction, known: _Known) -> Iterator[sqlite3.Row]:
+    """Give the queues in which something waits, due or not, of functions that the executor knows and all may run."""
     after: tuple[int, str, str] = (-1, "", "")
     while (queue := tx.execute(SQL["next_queue"], after).fetchone()) is not None:
-        after = (queue["rank"], queue["ffqn"], queue["labels"])
-        if queue["digest"] is not None:
+        is_known = queue["digest"] is not None and queue["ffqn"] in known
+        after = (queue["rank"], queue["ffqn"], queue["labels"] if is_known else _PAST_ALL_LABELS)
+        if is_known and _has_code(queue, known[queue["ffqn"]]):
             yield queue
+
+
+def _has_code(queue: sqlite3.Row, known: Mapping[str, Runnable]) -> bool:
+    """Tell if anything in a queue may run on code that the executor has: older code only where a policy keeps it."""
+    return queue["digest"] in known or queue["on_upgrade"] in ("pin", "replay")
 
 
 def _offers(request: LockRequest, queue: sqlite3.Row) -> bool:
@@ -80,38 +101,45 @@ class _Room:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._limits = {row["component"]: row["max_running"] for row in tx.execute(SQL["max_running"])}
-        self._left: dict[str, int] = {}
+        self._left: dict[str, int | None] = {}
 
     def take(self, component: str) -> bool:
-        if component not in self._limits:
-            return True
         if component not in self._left:
-            (running,) = self._tx.execute(SQL["locked_of"], (component,)).fetchone()
-            self._left[component] = self._limits[component] - running
-        self._left[component] -= 1
-        return self._left[component] >= 0
+            row = self._tx.execute(SQL["room_to_run"], (component,)).fetchone()
+            self._left[component] = None if row is None else row["room"]
+        left = self._left[component]
+        if left is None:
+            return True
+        self._left[component] = left - 1
+        return left > 0
 
 
 class _Lane:
-    """What is due in one queue and may run here, oldest first; read from the database as far as it is wanted."""
+    """What is due of one function under one rank and may run here, oldest first; read as far as it is wanted.
 
-    def __init__(self, tx: Transaction, request: LockRequest, queue: sqlite3.Row, room: _Room) -> None:
+    Each of `queues` holds those that were submitted with the same labels.
+    """
+
+    def __init__(
+        self, tx: Transaction, request: LockRequest, queues: Sequence[sqlite3.Row], known: Mapping[str, Runnable]
+    ) -> None:
         self._tx = tx
-        self._queue = queue
+        self._queue = queues[0]
         self._abi = request.abi
-        self._room = room
-        self._known = {f.digest: f for f in request.runnable if f.ffqn == queue["ffqn"]}
-        values = (queue["rank"], queue["ffqn"], queue["labels"], request.at, request.executor_id)
-        self._due = tx.execute(SQL["due_in_queue"], values)
+        self._known = known
+        due = [
+            tx.execute(SQL["due_in_queue"], (q["rank"], q["ffqn"], q["labels"], request.at, request.executor_id))
+            for q in queues
+        ]
+        self._due = merge(*due, key=lambda row: (row["due_at"], row["execution_id"]))
 
-    def next(self) -> _Taken | None:
+    def next(self, room: _Room) -> _Taken | None:
         for row in self._due:
             digest = self._digest_for(row)
             function = self._known.get(digest)
             if function is None:
                 continue
-            if not self._room.take(self._queue["component"]):
+            if not room.take(self._queue["component"]):
                 return None
             moves = self._queue["on_upgrade"] == "replay" and row["started_at"] is not None and row["digest"] != digest
             return _Taken(row, function, row["digest"] if moves else None)

@@ -70,7 +70,8 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
 
 def _evict(tx: Transaction, new: NewExecution, why: str) -> bool:
     row = tx.execute(SQL["rank_of"], (new.created.priority, new.created.ffqn)).fetchone()
-    found = tx.execute(SQL["eviction_victim"], (new.created.component, row["rank"])).fetchone()
+    wanted = {"component": new.created.component, "rank": row["rank"]}
+    found = tx.execute(SQL["eviction_victim"], wanted).fetchone()
     if found is None:
         return False
     victim = ExecutionId(found["execution_id"])

@@ -84,20 +84,21 @@ SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 -- name: event_body
 SELECT body FROM event WHERE execution_id = ? AND version = ?;
 
--- The next queue after another one: what waits under one rank, for one function, with the same labels.
+-- The next queue after another one: what waits under one rank, for one function, with the same labels. By `due_at`, what
+-- else is in that other one is passed over in one step: no row has so late a time.
 -- name: next_queue
 SELECT q.rank, q.ffqn, q.labels, a.digest, a.component, a.on_upgrade, a.labels AS function_labels
 FROM (
     SELECT rank, ffqn, labels FROM execution INDEXED BY execution_queue
-    WHERE status = 'pending_at' AND lifecycle = 'active' AND (rank, ffqn, labels) > (?, ?, ?)
-    ORDER BY rank, ffqn, labels LIMIT 1
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND (rank, ffqn, labels, due_at) > (?, ?, ?, 9223372036854775807)
+    ORDER BY rank, ffqn, labels, due_at LIMIT 1
 ) q LEFT JOIN allowed a ON a.ffqn = q.ffqn;
 
 -- name: due_in_queue
 SELECT * FROM execution INDEXED BY execution_queue
 WHERE status = 'pending_at' AND lifecycle = 'active' AND rank = ? AND ffqn = ? AND labels = ? AND due_at <= ?
   AND (executor_id IS NULL OR executor_id <> ?)
-ORDER BY due_at;
+ORDER BY due_at, execution_id;
 
 -- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index.
 -- name: locked_of
@@ -105,6 +106,10 @@ SELECT count(*) FROM execution WHERE status = 'locked' AND status <> 'finished' 
 
 -- name: allows
 SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ?;
+
+-- A child that its parent's executor locks as it makes it: that executor knows only the rules of its own generation.
+-- name: allows_child
+SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ? AND ? = (SELECT max(number) FROM generation);
 
 -- name: insert_failed_digest
 INSERT INTO failed_digest (execution_id, digest, abi, version, message) VALUES (?, ?, ?, ?, ?)
@@ -123,16 +128,27 @@ SELECT l.component, l.max_pending, l.when_full, coalesce(
     ELSE (SELECT never_started FROM queue_length WHERE component = l.component) END, 0) AS waiting
 FROM queue_limit l WHERE l.component IN ('', ?) AND l.max_pending IS NOT NULL ORDER BY l.component DESC;
 
--- name: max_running
-SELECT component, max_running FROM queue_limit WHERE max_running IS NOT NULL;
+-- How many more of a component may run; no row where that is not limited.
+-- name: room_to_run
+SELECT max_running - (
+    SELECT count(*) FROM execution WHERE status = 'locked' AND status <> 'finished' AND component = l.component
+) AS room
+FROM queue_limit l WHERE l.component = ? AND l.max_running IS NOT NULL;
 
 -- name: rank_of
 SELECT 9 - coalesce(?, (SELECT priority FROM allowed WHERE ffqn = ?), 5) AS rank;
 
+-- The oldest of those whose priority is not above a newcomer's: the oldest under each rank, of which there are ten, and
+-- of these the oldest.
 -- name: eviction_victim
-SELECT execution_id FROM execution INDEXED BY execution_never_started
-WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL AND component = ? AND rank >= ?
-ORDER BY created_at LIMIT 1;
+WITH RECURSIVE ranks (rank) AS (SELECT :rank UNION ALL SELECT rank + 1 FROM ranks WHERE rank < 9)
+SELECT e.execution_id FROM ranks CROSS JOIN execution e ON e.execution_id = (
+    SELECT execution_id FROM execution INDEXED BY execution_never_started
+    WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL
+      AND component = :component AND rank = ranks.rank
+    ORDER BY created_at, execution_id LIMIT 1
+)
+ORDER BY e.created_at, e.execution_id LIMIT 1;
 
 -- name: next_pending
 SELECT min(due_at) FROM execution
@@ -217,10 +233,13 @@ INSERT INTO allowed (ffqn, digest, component, on_upgrade, labels, priority) VALU
 -- name: read_allowed
 SELECT * FROM allowed ORDER BY ffqn;
 
--- name: rank_again
-UPDATE execution SET rank = 9 - ?1
-WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND ffqn = ?2 AND priority IS NULL
-  AND rank <> 9 - ?1;
+-- What is unfinished gets the priority that its function has now, and goes with it to another component.
+-- name: follow_functions
+UPDATE execution INDEXED BY execution_unfinished
+SET component = a.component, rank = CASE WHEN execution.priority IS NULL THEN 9 - a.priority ELSE rank END
+FROM allowed a
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND a.ffqn = execution.ffqn
+  AND (execution.component <> a.component OR execution.priority IS NULL AND rank <> 9 - a.priority);
 
 -- name: clear_queue_limits
 DELETE FROM queue_limit;

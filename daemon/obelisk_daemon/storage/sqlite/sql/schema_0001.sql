@@ -32,13 +32,13 @@ CREATE TABLE execution (
     response_count INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- next_pending, lost_runs, counts, locked_of: all look at unfinished executions only
+-- next_pending, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
 CREATE INDEX execution_unfinished ON execution (status, due_at) WHERE status <> 'finished';
 -- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue
 CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
     WHERE status = 'pending_at' AND lifecycle = 'active';
 -- eviction_victim
-CREATE INDEX execution_never_started ON execution (component, created_at)
+CREATE INDEX execution_never_started ON execution (component, rank, created_at)
     WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL;
 -- children of an execution: cancellation, and the tree in the API
 CREATE INDEX execution_children ON execution (parent_id) WHERE parent_id IS NOT NULL;
@@ -162,6 +162,14 @@ WHEN OLD.status = 'pending_at' AND OLD.started_at IS NULL
     AND (NEW.status <> 'pending_at' OR NEW.started_at IS NOT NULL)
 BEGIN
     UPDATE queue_length SET never_started = never_started - 1 WHERE component = NEW.component;
+END;
+
+CREATE TRIGGER execution_moved AFTER UPDATE OF component ON execution
+WHEN NEW.component <> OLD.component AND NEW.status = 'pending_at' AND NEW.started_at IS NULL
+BEGIN
+    UPDATE queue_length SET never_started = never_started - 1 WHERE component = OLD.component;
+    INSERT INTO queue_length (component, never_started) VALUES (NEW.component, 1)
+        ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
 END;
 
 CREATE TABLE executor (
