@@ -7,7 +7,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from obelisk_daemon.ctl import catalog, delays, executions, explaining, replaying, status, steering, submitting, wit
+from obelisk_daemon.ctl import (
+    catalog,
+    delays,
+    executions,
+    explaining,
+    replaying,
+    status,
+    steering,
+    submitting,
+    why,
+    wit,
+)
 from obelisk_daemon.ctl.failure import FAILED, OK, USAGE, CtlError
 from obelisk_daemon.ctl.output import Output
 from obelisk_daemon.ctl.parsing import Group
@@ -27,7 +38,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback(invoke_without_command=True)(_options)
-    for module in (status, submitting, executions, steering, delays, explaining, replaying, catalog, wit):
+    for module in (status, submitting, executions, why, steering, delays, explaining, replaying, catalog, wit):
         module.register(app)
     return app
 
