@@ -11,7 +11,9 @@ from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
 from obelisk_daemon.errors import ComponentError, ConflictError, NotFoundError, StorageUnavailableError
+from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import (
+    ComponentUpgraded,
     Created,
     DelayFinished,
     Entry,
@@ -105,6 +107,9 @@ class FakeWorld:
         self.failed: dict[FailureId, ExecutionId] = {}
         self.pending_delays: dict[DelayId, Delay] = {}
         self.not_cancellable: set[ExecutionId] = set()
+        self.failed_digests: dict[tuple[ExecutionId, str], tuple[int | None, str]] = {}
+        self.verdict: Verdict | None = None
+        """What every replay on the current code finds; if None, that it finished equal."""
         self.awaited = 0
         """How many executions every cancellation has to wait for."""
         self.storage_full = False
@@ -210,6 +215,13 @@ class FakeWorld:
             self.add(execution_id, Unpaused("operator"))
         return summary.lifecycle == "paused"
 
+    async def upgrade(self, execution_id: ExecutionId, digest: str, *, force: bool) -> None:
+        summary = await self.summary(execution_id)
+        self.failed_digests.pop((execution_id, digest), None)
+        self.add(execution_id, ComponentUpgraded(ok=True, digest=digest, abi=HOST_ABI, forced=force))
+        if summary.pause_reason not in (None, "operator"):
+            self.add(execution_id, Unpaused("upgraded"))
+
     async def finish_stub(
         self, execution_id: ExecutionId, ffqn: str, returned: Returned
     ) -> Literal["ok", "execution_not_found", "conflict"]:
@@ -239,6 +251,7 @@ class FakeWorld:
             executor_id=ExecutorId("Exr_01JZZZZZZZZZZZZZZZZZZZZZZZ"),
             generation=self.catalog.generation,
             started_at=Instant(START),
+            now=Instant(self.now),
             running=2,
             hot=1,
             state_dir="/var/lib/obelisk",
@@ -274,7 +287,14 @@ class FakeWorld:
             pause_reason=state.pause_reason,
             parent_id=created.parent and created.parent[0],
             outcome=state.outcome,
+            labels=created.labels,
+            priority=created.priority,
+            started_at=state.started_at,
+            executor_id=state.executor_id,
         )
+
+    async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
+        return self.failed_digests.get((execution_id, digest))
 
     async def summaries(self, chosen: ListFilter) -> list[Summary]:
         found = [await self.summary(known) for known in sorted(self.logs, reverse=True)]
@@ -317,7 +337,8 @@ class FakeWorld:
     async def replay(self, execution_id: ExecutionId, code: bytes | None) -> ReplayReport:
         saved = await self.saved(execution_id)
         if code is None:
-            return report_of(saved, DIGEST, Verdict("finished_equal", saved.entries[-1].version, outcome={"ok": 55}))
+            equal = Verdict("finished_equal", saved.entries[-1].version, outcome={"ok": 55})
+            return report_of(saved, DIGEST, self.verdict or equal)
         if not code.startswith(b"\0asm"):
             raise ComponentError("invalid_component", "this is not a WebAssembly component")
         return report_of(saved, DIGEST, Verdict("diverges", 3, "a call of one", f"{len(code)} bytes"))
@@ -330,9 +351,6 @@ class FakeWorld:
 
     async def locked_of(self, component: str) -> int:
         return 0
-
-    async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
-        return None
 
     async def counts(self) -> Mapping[str, int]:
         return {"pending": 1, "blocked": 2}

@@ -17,6 +17,7 @@ from obelisk_daemon.api import daemon, delays, executions, logs, manifest, repla
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
 from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.why import route as why
 from obelisk_daemon.errors import ObeliskError
 
 DEFAULT_MAX_BODY: Final = 8 << 20
@@ -25,6 +26,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,
+    *why.ROUTES,
     *delays.ROUTES,
     *logs.ROUTES,
     *wit.ROUTES,

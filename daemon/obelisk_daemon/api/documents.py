@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from obelisk_daemon.api.why.facts import Code
 from obelisk_daemon.execution.state import Lifecycle, Status
 
 
@@ -45,6 +46,10 @@ class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     labels: list[str]
     attempts: int
     version: int
+    submitted_labels: list[str] | None = None
+    """What its submitter requires of the executor as well."""
+    priority: int | None = None
+    """What its submitter asked for; if nothing, the manifest's holds."""
     due_at: str | None = None
     waiting_for: str | None = None
     """The join set that a blocked workflow waits for."""
@@ -317,3 +322,42 @@ class HealthDocument(msgspec.Struct, frozen=True):
     """`ok`."""
 
     status: str
+
+
+class ReasonDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One reason why an execution does not run: a stable code, and a sentence whose subject is the execution."""
+
+    code: Code
+    text: str
+    commands: list[str] | None = None
+    """What would help, as one types it."""
+    execution_id: str | None = None
+    """Whose reason it is, if not of the execution that was asked about."""
+
+
+class WhyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an execution does not run, the nearest reason first; after a child that it waits for, that one's reasons."""
+
+    execution_id: str
+    state: Status
+    lifecycle: Lifecycle
+    reasons: list[ReasonDocument]
+
+
+class UpgradeWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to move a workflow to the current code. With `force` its log is not replayed there before."""
+
+    force: bool = False
+
+
+class UpgradeDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an upgrade did: `changed` is false when the workflow was on the current code, and had not failed there."""
+
+    execution_id: str
+    changed: bool
+    component_digest: str
+    """Of the code that it goes on with."""
+    state: Status
+    lifecycle: Lifecycle
+    rehearsal: str | None = None
+    """What the replay of its log found."""

@@ -13,7 +13,9 @@ from obelisk_daemon.api.catalog import FunctionCatalog
 from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo, NewCall
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.checking import Candidate
-from obelisk_daemon.errors import QueueFullError
+from obelisk_daemon.errors import ConflictError, QueueFullError
+from obelisk_daemon.execution.divergence import HOST_ABI
+from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.journal import due
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor.children import created, new_execution
@@ -70,6 +72,32 @@ class LocalEngine:
         """Lift a pause; the executor wakes when that is durable."""
         return await self._services.store.unpause(execution_id, self._services.clock.now(), "operator")
 
+    async def upgrade(self, execution_id: ExecutionId, digest: str, *, force: bool) -> None:
+        """Move a workflow to this code; one that is in memory leaves it first, and is replayed when it runs next."""
+        services = self._services
+        event = ComponentUpgraded(ok=True, digest=digest, abi=HOST_ABI, forced=force)
+        await self._executors.drop(execution_id, "upgraded")
+        try:
+            await services.store.upgrade(execution_id, event, services.clock.now())
+        except ConflictError as error:
+            if error.code != "running":
+                raise
+            await self._upgrade_held_back(execution_id, event)
+        services.metrics.upgrades.labels("forced" if force else "ok").inc()
+
+    async def _upgrade_held_back(self, execution_id: ExecutionId, event: ComponentUpgraded) -> None:
+        """Move one that is due, and was locked again as soon as its run was dropped: while it is paused, it is not.
+
+        Should the daemon die in between, it stays paused by the operator.
+        """
+        store, clock = self._services.store, self._services.clock
+        held_back = await store.pause(execution_id, clock.now())
+        try:
+            await store.upgrade(execution_id, event, clock.now())
+        finally:
+            if held_back:
+                await store.unpause(execution_id, clock.now(), "upgraded")
+
     async def finish_stub(
         self, execution_id: ExecutionId, ffqn: str, returned: Returned
     ) -> Literal["ok", "execution_not_found", "conflict"]:
@@ -94,14 +122,24 @@ class LocalEngine:
             executor_id=self._services.executor_id,
             generation=self._services.plan.generation,
             started_at=self._started_at,
+            now=self._services.clock.now(),
             running=self._executors.running,
             hot=self._executors.hot,
             state_dir=str(self._state_dir),
             pid=os.getpid(),
+            disk_full=_is_full(self._state_dir),
             not_ready=self.not_ready,
             degraded=self._degraded(),
             executors=tuple(_executor_info(member) for member in self._executors.members),
         )
+
+
+def _is_full(directory: Path) -> bool:
+    """Tell if no space is left there. It is the database that refuses to write then; this explains it."""
+    try:
+        return os.statvfs(directory).f_bavail == 0
+    except OSError:
+        return False
 
 
 def _executor_info(member: Executor) -> ExecutorInfo:
@@ -133,7 +171,7 @@ def catalog_of(candidate: Candidate, plan: ExecutorPlan) -> FunctionCatalog:
         for spec in candidate.manifest.components
     ]
     components += [_stub_info(spec, candidate) for spec in candidate.manifest.stubs]
-    return FunctionCatalog(plan.generation, components, [_function_info(f) for f in plan.functions.values()])
+    return FunctionCatalog(plan.generation, components, [_function_info(f, plan) for f in plan.functions.values()])
 
 
 def _stub_info(spec: StubSpec, candidate: Candidate) -> ComponentInfo:
@@ -150,8 +188,8 @@ def _stub_info(spec: StubSpec, candidate: Candidate) -> ComponentInfo:
     )
 
 
-def _function_info(function: FunctionPlan) -> FunctionInfo:
-    component = function.component
+def _function_info(function: FunctionPlan, plan: ExecutorPlan) -> FunctionInfo:
+    component, ffqn = function.component, str(function.ffqn)
     settings: dict[str, object] = {}
     if component.kind != "stub":
         settings = {"timeout_seconds": function.timeout_us / 1_000_000, **_retry_settings(function)}
@@ -163,6 +201,9 @@ def _function_info(function: FunctionPlan) -> FunctionInfo:
         type=function.type,
         labels=tuple(sorted(function.labels)),
         settings=settings,
+        max_running=component.max_running,
+        on_upgrade=component.on_upgrade,
+        older=tuple(digest for name, digest in plan.retained if name == ffqn),
     )
 
 

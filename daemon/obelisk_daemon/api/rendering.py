@@ -39,8 +39,11 @@ def struct_json(value: msgspec.Struct) -> Json:
 
 
 def entry_json(entry: Entry) -> Json:
-    """Write an event with its place in the log."""
-    return {"version": entry.version, "created_at": to_rfc3339(entry.created_at), **struct_json(entry.event)}
+    """Write an event with its place in the log, which has the name that an event may have for where code diverges."""
+    fields = struct_json(entry.event)
+    if "version" in fields:
+        fields["diverges_at"] = fields.pop("version")
+    return {"version": entry.version, "created_at": to_rfc3339(entry.created_at), **fields}
 
 
 def response_json(response: Response) -> Json:

@@ -20,7 +20,7 @@ from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.generations import Generation, GenerationRow
+from obelisk_daemon.storage.generations import Generation, GenerationRow, OnUpgrade
 from obelisk_daemon.storage.port import ExecutionReader
 
 Kind: TypeAlias = Literal["activity", "workflow", "stub"]
@@ -36,6 +36,12 @@ class FunctionInfo(msgspec.Struct, frozen=True, kw_only=True):
     type: FunctionType
     labels: tuple[str, ...] = ()
     settings: Mapping[str, object] = {}
+    max_running: int | None = None
+    """Of its component, over the whole store."""
+    on_upgrade: OnUpgrade = "latest"
+    """What becomes of executions that were started on older code."""
+    older: tuple[str, ...] = ()
+    """Digests of older code that is here for executions that stay on it."""
 
 
 class ComponentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,17 +125,21 @@ class ExecutorInfo(msgspec.Struct, frozen=True, kw_only=True):
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon about itself, without the counts that come from the database.
 
-    `degraded` says what is wrong while the daemon works on; `not_ready` why it takes no work now.
+    `degraded` says what is wrong while the daemon works on; `not_ready` why it takes no work now. `now` is when this is
+    told, by the clock that everything is due by.
     """
 
     version: str
     executor_id: ExecutorId
     generation: int
     started_at: Instant
+    now: Instant
     running: int
     hot: int
     state_dir: str
     pid: int
+    disk_full: bool = False
+    """No space is left for the state directory."""
     executors: tuple[ExecutorInfo, ...] = ()
     degraded: str | None = None
     not_ready: str | None = None
@@ -171,6 +181,17 @@ class Engine(Protocol):
 
         Raises:
             NotFoundError: `execution_not_found`.
+        """
+        ...
+
+    async def upgrade(self, execution_id: ExecutionId, digest: str, *, force: bool) -> None:
+        """Move a workflow to the code with this digest, and lift a pause that the daemon made.
+
+        `force` says that its log was not replayed on that code before.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+            ConflictError: `already_finished`, `cancelling`; `outdated`: the code is not the current one.
         """
         ...
 

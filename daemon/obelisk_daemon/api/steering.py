@@ -1,4 +1,4 @@
-"""What an operator does to an execution: cancel, pause, resume and retry it, or give a stub's its result."""
+"""What an operator does to an execution: cancel, pause, resume, upgrade and retry it, or give a stub's its result."""
 
 from typing import Any, Final
 
@@ -12,12 +12,15 @@ from obelisk_daemon.api.documents import (
     ExecutionDocument,
     PauseDocument,
     RetryWish,
+    UpgradeDocument,
+    UpgradeWish,
 )
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.requests import ApiRequest, Id, services_of
 from obelisk_daemon.api.services import FunctionInfo, Services
 from obelisk_daemon.api.showing import shown
 from obelisk_daemon.api.submission import retry
+from obelisk_daemon.api.upgrading import upgrade as move
 from obelisk_daemon.errors import ConflictError, NotFoundError
 from obelisk_daemon.execution.projection import returned
 from obelisk_daemon.execution.wit_json import result_from_json
@@ -51,6 +54,22 @@ async def resume(request: ApiRequest, execution_id: Id) -> PauseDocument:
     """Lift a pause, also one that the daemon made because the execution could not go on."""
     services, known = services_of(request), parse_execution_id(execution_id)
     return await _paused(services, known, changed=await services.engine.resume(known))
+
+
+@post(
+    "/executions/{execution_id:str}/upgrade",
+    status_code=200,
+    responses=PROBLEMS,
+    summary="Move a workflow to the current code",
+)
+async def upgrade(request: ApiRequest, execution_id: Id, data: JSONBody[UpgradeWish | None] = None) -> UpgradeDocument:
+    """Replay the log on the current code of its function and, if that goes on with it, move the execution there.
+
+    A divergence is refused with 409. With `force` it is moved unseen: if its log diverges, it is paused when it runs
+    next. A pause that the daemon made is lifted.
+    """
+    wish = data or UpgradeWish()
+    return await move(services_of(request), parse_execution_id(execution_id), force=wish.force)
 
 
 @post(
@@ -118,4 +137,4 @@ async def _paused(services: Services, execution_id: ExecutionId, *, changed: boo
     return PauseDocument(execution_id=execution_id, changed=changed, state=found.status, lifecycle=found.lifecycle)
 
 
-ROUTES: Final = (cancel, pause, resume, retry_finished, finish_stub)
+ROUTES: Final = (cancel, pause, resume, upgrade, retry_finished, finish_stub)

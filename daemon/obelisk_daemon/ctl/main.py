@@ -18,6 +18,7 @@ from obelisk_daemon.ctl import (
     status,
     steering,
     submitting,
+    why,
     wit,
 )
 from obelisk_daemon.ctl.failure import FAILED, OK, USAGE, CtlError
@@ -39,9 +40,21 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback(invoke_without_command=True)(_options)
-    for module in (status, submitting, executions, steering, delays, explaining, replaying, catalog, wit, authoring):
+    for module in (
+        status,
+        submitting,
+        executions,
+        why,
+        steering,
+        delays,
+        explaining,
+        replaying,
+        catalog,
+        wit,
+        authoring,
+        manifest,
+    ):
         module.register(app)
-    manifest.register(app)
     return app
 
 

@@ -7,6 +7,7 @@ from obelisk_daemon.ctl.output import shortened, to_text
 
 Event = Mapping[str, Any]
 _LONGEST: Final = 160
+_DIGEST_SHOWN: Final = len("sha256:") + 12
 _VERBS: Final = {
     "join_next": "waits",
     "join_next_too_many": "waits",
@@ -47,7 +48,8 @@ def details(event: Event) -> str:
         case {"type": "created", "ffqn": ffqn, "params": params}:
             return _call(ffqn, params) + _origin(event)
         case {"type": "locked", "attempt": attempt, "executor_id": executor}:
-            return f"attempt {attempt} on {executor}"
+            trial = f", trying {_short(event['digest'])}" if event.get("upgrade_from") else ""
+            return f"attempt {attempt} on {executor}{trial}"
         case {"type": "unlocked", "reason": reason, "due_at": due}:
             return f"{reason}; due {due}"
         case {"type": "temporarily_failed", "attempt": attempt, "reason": reason, "due_at": due}:
@@ -67,8 +69,17 @@ def details(event: Event) -> str:
             return str(reason) + (f": {shortened(message, _LONGEST)}" if message else "") + _recorded(event)
         case {"type": "unpaused", "reason": reason}:
             return str(reason)
+        case {"type": "component_upgraded", "digest": digest}:
+            return _upgrade(event, _short(digest))
         case _:
             return _remaining(event)
+
+
+def _upgrade(event: Event, digest: str) -> str:
+    if event["ok"]:
+        return f"goes on with {digest}" + (", by force" if event.get("forced") else "")
+    message = shortened(event.get("message", ""), _LONGEST)
+    return f"not on {digest}, diverges {message}" if "diverges_at" in event else f"not on {digest}: {message}"
 
 
 def _asked(asked: Event) -> str:
@@ -110,6 +121,10 @@ def _origin(created: Event) -> str:
     due = f", due {created['due_at']}" if created.get("intent") else ""
     again = f", repeats {created['retried_from']}" if created.get("retried_from") else ""
     return due + again
+
+
+def _short(digest: str) -> str:
+    return digest[:_DIGEST_SHOWN]
 
 
 def _recorded(event: Event) -> str:

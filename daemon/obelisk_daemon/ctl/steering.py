@@ -1,4 +1,4 @@
-"""`obelisk-ctl cancel`, `pause`, `resume`, `retry` and `stub`."""
+"""`obelisk-ctl cancel`, `pause`, `resume`, `upgrade`, `retry` and `stub`."""
 
 import sys
 from pathlib import Path
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     command(app, "cancel", force)(cancel)
     command(app, "pause")(pause)
     command(app, "resume")(resume)
+    command(app, "upgrade", Flag("force", "Without replaying its log there first."))(upgrade)
     command(app, "retry", WAIT, FOLLOW)(retry)
     command(app, "stub")(stub)
 
@@ -62,6 +63,21 @@ def resume(session: Session, execution_id: IdArgument) -> int:
     if session.output.as_json:
         session.output.document(done)
     session.output.line(f"{execution_id} {'goes on' if done['changed'] else 'was not paused'}")
+    return OK
+
+
+def upgrade(session: Session, execution_id: IdArgument) -> int:
+    """Move a workflow to the current code of its function, if its log replays there.
+
+    It is refused where the code diverges. With --force it is moved unseen: if its log diverges, it is paused when it
+    runs next. A pause that the daemon made is lifted.
+    """
+    body = b'{"force": true}' if session.flags else None
+    done = session.client.post(f"{path_of(execution_id)}/upgrade", body).document
+    if session.output.as_json:
+        session.output.document(done)
+    came = f"goes on with {done['component_digest']}" if done["changed"] else "is on the current code already"
+    session.output.line(f"{execution_id} {came}" + (f": {done['rehearsal']}" if "rehearsal" in done else ""))
     return OK
 
 

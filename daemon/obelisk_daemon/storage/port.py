@@ -22,6 +22,7 @@ from obelisk_daemon.storage.records import (
     LogLine,
     NewExecution,
     Release,
+    Standing,
     StoredLog,
     Summary,
 )
@@ -220,4 +221,12 @@ class ExecutionReader(Protocol):
 
     async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
         """Tell where and why an execution could not go on on some code; None if it was not tried, or it could."""
+        ...
+
+    async def standing(self, execution_id: ExecutionId, at: Instant) -> Standing:
+        """Read where an execution stands at a time, at the cost of a few rows, however long its log is.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+        """
         ...

@@ -1,7 +1,7 @@
 """The values that cross between the daemon and its database."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -219,3 +219,45 @@ class StoredLog(msgspec.Struct, frozen=True):
 
     entries: list[Entry]
     responses: list[Response]
+
+
+MOST_COUNTED: Final = 1_000
+"""How far a queue is counted: more is told as at least so many."""
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A child that has not ended."""
+
+    execution_id: ExecutionId
+    ffqn: str
+    status: Status
+    lifecycle: Lifecycle
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What a workflow waits for: `missing` more responses in its join set, in which `answered` have come.
+
+    `unanswered` counts all members that have not answered; `children` and `delays` are the first of them, the latter
+    by the time they are due.
+    """
+
+    answered: int
+    missing: int
+    unanswered: int
+    children: tuple[Child, ...] = ()
+    delays: tuple[Delay, ...] = ()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where an execution stands, as one snapshot tells. `tail` are its last events, the newest last.
+
+    `locked` is the event of the run that holds it. `waiting` is there of one that is blocked; of one that is being
+    cancelled, it has the children that did not end yet. `queued_before` counts, up to `MOST_COUNTED`, those of its
+    function, labels and priority that come before one that is due.
+    """
+
+    summary: Summary
+    tail: tuple[Entry, ...]
+    locked: Entry | None = None
+    waiting: Waiting | None = None
+    queued_before: int = 0

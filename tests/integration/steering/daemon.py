@@ -47,6 +47,7 @@ class Daemon:
     def __init__(self, store: SqliteStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
         self.store = store
         self.executor = executor
+        self.engine: LocalEngine
         self.http: httpx.AsyncClient
         self.socket: Path
         self._timers = timers
@@ -71,6 +72,13 @@ class Daemon:
         assert answer.status_code == 200, answer.text
         document: Document = answer.json()
         return document
+
+    async def why(self, known: str) -> list[Document]:
+        """Ask why an execution does not run; give the reasons."""
+        answer = await self.http.get(f"/v1/executions/{known}/why")
+        assert answer.status_code == 200, answer.text
+        reasons: list[Document] = answer.json()["reasons"]
+        return reasons
 
     async def post(self, path: str, body: object = None) -> tuple[int, Document]:
         """Ask for something; give the status and the document."""
@@ -158,6 +166,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         engine, catalog = LocalEngine(executors, directory), catalog_of(candidate, services.plan)
         replayer = LocalReplayer(store.reads, lambda: services.plan, compiler)
         api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
+        daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"
         server = ApiServer(api, [UnixListener(daemon.socket)])
         await server.start()

@@ -20,6 +20,8 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/executions/{execution_id}/cancel",
         "/v1/executions/{execution_id}/pause",
         "/v1/executions/{execution_id}/resume",
+        "/v1/executions/{execution_id}/upgrade",
+        "/v1/executions/{execution_id}/why",
         "/v1/executions/{execution_id}/retry",
         "/v1/executions/{execution_id}/stub",
         "/v1/executions/{execution_id}/delays",

@@ -7,6 +7,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import (
     ChildFinished,
     ChildRequest,
+    ComponentUpgraded,
     Created,
     DelayRequest,
     Entry,
@@ -106,3 +107,11 @@ def test_fields_without_a_value_are_left_out() -> None:
 def test_the_largest_integers_survive_the_encoding() -> None:
     shown = result_json(Returned({"ok": 2**64 - 1}))
     assert msgspec.json.encode(shown) == b'{"ok":18446744073709551615}'
+
+
+def test_where_other_code_diverges_is_told_apart_from_the_place_in_the_log() -> None:
+    failed = ComponentUpgraded(False, "sha256:00", 1, 12, "at version 12: expected a, got b")
+    shown = entry_json(Entry(20, AT, failed))
+    assert (shown["version"], shown["diverges_at"]) == (20, 12)
+    moved = entry_json(Entry(21, AT, ComponentUpgraded(True, "sha256:00", 1)))
+    assert (moved["version"], "diverges_at" in moved) == (21, False)

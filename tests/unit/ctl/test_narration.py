@@ -7,6 +7,7 @@ from obelisk_daemon.execution.events import (
     CancellationRequested,
     ChildFinished,
     ChildRequest,
+    ComponentUpgraded,
     Created,
     DelayFinished,
     DelayRequest,
@@ -35,7 +36,7 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, RunId
-from tests.fakes.api import START
+from tests.fakes.api import DIGEST, START
 
 AT = Instant(START)
 RETRY = RetryPolicy(5, 0.1, 2.0, 60.0, 0.1, ("error",))
@@ -50,6 +51,26 @@ TYPE_CHECK = JsonCallError("type_check_error", "no JSON")
         (
             Locked(ExecutorId("Exr_x"), RunId("Run_x"), 2, "sha256:0", 3, 5, RETRY),
             "locked                 attempt 2 on Exr_x",
+        ),
+        (
+            Locked(ExecutorId("Exr_x"), RunId("Run_x"), 1, DIGEST, 3, 5, RETRY, upgrade_from="sha256:0"),
+            "locked                 attempt 1 on Exr_x, trying sha256:abababababab",
+        ),
+        (
+            ComponentUpgraded(True, DIGEST, 1),
+            "component_upgraded     goes on with sha256:abababababab",
+        ),
+        (
+            ComponentUpgraded(True, DIGEST, 1, forced=True),
+            "component_upgraded     goes on with sha256:abababababab, by force",
+        ),
+        (
+            ComponentUpgraded(False, DIGEST, 1, 12, "at version 12: expected a, got b"),
+            "component_upgraded     not on sha256:abababababab, diverges at version 12: expected a, got b",
+        ),
+        (
+            ComponentUpgraded(False, DIGEST, 1, None, "it computed too long"),
+            "component_upgraded     not on sha256:abababababab: it computed too long",
         ),
         (Unlocked("stopping", AT), "unlocked               stopping; due 2026-01-02T03:04:05.000000Z"),
         (

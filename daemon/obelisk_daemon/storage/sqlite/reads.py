@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
-from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, StoredLog, Summary
-from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, Standing, StoredLog, Summary
+from obelisk_daemon.storage.sqlite import rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -156,6 +157,10 @@ class Reads:
         """Read a component's bytes."""
         row = await self._one("component_code", (digest,))
         return None if row is None else bytes(row["code"])
+
+    async def standing(self, execution_id: ExecutionId, at: Instant) -> Standing:
+        """Read where an execution stands at a time."""
+        return await self._on_connection(lambda connection: standing.read(connection, execution_id, at))
 
     async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
         return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())

@@ -314,3 +314,29 @@ SELECT failure_id, execution_id, kind, message, backtrace, cause, evidence FROM 
 
 -- name: counts
 SELECT status, lifecycle, count(*) FROM execution WHERE status <> 'finished' GROUP BY status, lifecycle;
+
+-- What a workflow waits for: in one join set, or in all where none is given. Those that are being cancelled come last.
+-- name: unfinished_children
+SELECT execution_id, ffqn, status, lifecycle FROM execution
+WHERE parent_id = :parent AND status <> 'finished' AND (:join_set IS NULL OR parent_join_set = :join_set)
+ORDER BY lifecycle = 'cancelling', created_at, length(execution_id), execution_id LIMIT :limit;
+
+-- name: count_unfinished_children
+SELECT count(*) FROM execution
+WHERE parent_id = :parent AND status <> 'finished' AND (:join_set IS NULL OR parent_join_set = :join_set);
+
+-- name: delays_in
+SELECT delay_id, join_set, due_at, is_paused FROM delay
+WHERE execution_id = ? AND join_set = ? ORDER BY is_paused, due_at, delay_id LIMIT ?;
+
+-- name: count_delays_in
+SELECT count(*) FROM delay WHERE execution_id = ? AND join_set = ?;
+
+-- Counts no further than a limit.
+-- name: queued_before
+SELECT count(*) FROM (
+    SELECT 1 FROM execution INDEXED BY execution_queue
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND rank = ? AND ffqn = ? AND labels = ?
+      AND (due_at, execution_id) < (?, ?)
+    LIMIT ?
+) q;

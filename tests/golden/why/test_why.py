@@ -1,0 +1,45 @@
+"""What `obelisk-ctl why` says of each reason."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.storage.sqlite.store import open_store
+from tests.conformance.world import World
+from tests.fakes.serving import ctl_at, serving
+from tests.golden.why import ended_scenes, queue_scenes, waiting_scenes
+from tests.golden.why.stage import SCENES, Stage
+
+pytestmark = pytest.mark.anyio
+MODULES = (ended_scenes, queue_scenes, waiting_scenes)
+"""What they have is in `SCENES` since they were imported."""
+
+
+def not_expected(error: OutcomeUnknownError) -> None:
+    raise error
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_store(tmp_path / "obelisk.db", not_expected) as store:
+        world = World(store)
+        await world.activate()
+        yield Stage(world)
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_people_and_programs_are_told_why(
+    name: str, stage: Stage, tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    known = await SCENES[name](stage)
+    path = tmp_path / "api.sock"
+    async with serving(stage, path):
+        run = await ctl_at(path, "why", known)
+        assert (run.code, run.err) == (0, "")
+        assert run.out == snapshot
+        run = await ctl_at(path, "why", known, "--json")
+    assert (run.code, run.err, run.out.count("\n")) == (0, "", 1)
+    assert run.out == snapshot
