@@ -87,6 +87,22 @@ def test_a_stop_is_told_and_asks_for_its_grace(supervised: Daemon, notify: FakeN
     ]
 
 
+def test_a_reload_is_told_to_begin_and_to_end_with_its_verdict(supervised: Daemon, notify: FakeNotify) -> None:
+    supervised.expected_errors.add("manifest_refused")
+    supervised.launch()
+    notify.until("READY")
+    supervised.write(manifest_entry("fibo-activity", max_retries=1), manifest_entry("fibo-workflow"))
+    assert supervised.ctl("manifest", "reload").code == 0
+    assert int(notify.until("RELOADING")[-1]["MONOTONIC_USEC"]) > 0
+    assert notify.until("READY")[-1]["STATUS"] == "generation 2 active"
+    supervised.write(manifest_entry("fibo-activity", timeout="soon"), manifest_entry("fibo-workflow"))
+    assert supervised.ctl("manifest", "reload").code == 78
+    notify.until("RELOADING")
+    status = notify.until("READY")[-1]["STATUS"]
+    assert status == 'generation 2 active; last change refused: obelisk.toml:9:11 timeout: "soon" is not a duration'
+    assert supervised.terminate() == 0
+
+
 def test_a_start_that_fails_is_never_ready(supervised: Daemon, notify: FakeNotify) -> None:
     supervised.write("no_such_key = 1")
     assert supervised.launch().wait() == 78
