@@ -125,7 +125,8 @@ def test_code_that_traps_before_the_end_of_its_log_is_paused_and_loses_nothing(
     daemon.api.until_version(NAPPING, 4)
     daemon.kill()
     (tmp_path / "traps.wasm").write_bytes(wasmtime.wat2wasm(TRAPPING_SLEEPER))
-    daemon.write(manifest_entry("sleeper", path=str(tmp_path / "traps.wasm"), digest=None))
+    traps = str(tmp_path / "traps.wasm")
+    daemon.write(manifest_entry("sleeper", path=traps, digest=None, on_upgrade="force"))
     daemon.start("--dev")
     paused = daemon.api.until(NAPPING, lambda event: event["type"] == "paused")
     assert paused["reason"] == "nondeterminism"
