@@ -2,7 +2,7 @@
 
 from obelisk_config.difference import ComponentChange, Difference, SettingChange
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.control import ManifestState, OlderCode, VerdictReport
+from obelisk_daemon.deployment.control import FileState, ManifestState, OlderCode, VerdictReport
 from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal
 from obelisk_daemon.deployment.replay_gate import Divergence, Forecast
@@ -72,11 +72,13 @@ class FakeManifest:
             activated_at=AT,
             cause="file",
             restored=None,
-            file="/etc/obelisk/obelisk.toml",
-            drift=self.drifting,
-            refusal=self.refusal,
+            path="/etc/obelisk/obelisk.toml",
+            file=await self.file_state(),
             older_code=self.older,
         )
+
+    async def file_state(self) -> FileState:
+        return FileState(self.drifting, self.refusal)
 
     async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
         self.sources.append(source)

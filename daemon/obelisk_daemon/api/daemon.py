@@ -15,7 +15,7 @@ async def status(request: ApiRequest) -> StatusDocument:
     """Give the daemon's version, generation and counts."""
     services = services_of(request)
     counts, pauses = await services.reader.counts(), await services.reader.automatic_pauses()
-    return describing.status(services.engine.status(), counts, pauses, await services.manifest.state())
+    return describing.status(services.engine.status(), counts, pauses, await services.manifest.file_state())
 
 
 @get("/components", responses=PROBLEMS, summary="List the components")

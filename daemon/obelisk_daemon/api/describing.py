@@ -21,7 +21,7 @@ from obelisk_daemon.api.documents import (
 from obelisk_daemon.api.rendering import result_json
 from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo
 from obelisk_daemon.clock import to_rfc3339
-from obelisk_daemon.deployment.control import ManifestState
+from obelisk_daemon.deployment.control import FileState
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.outcome import FailureRecord, HttpExchange
 from obelisk_daemon.execution.wit_text import signature, to_wit
@@ -144,10 +144,8 @@ def component(info: ComponentInfo) -> ComponentDocument:
     )
 
 
-def status(
-    now: DaemonStatus, counts: Mapping[str, int], pauses: Mapping[str, int], of: ManifestState
-) -> StatusDocument:
-    """Describe the daemon; `pauses` counts what it paused by itself, `of` is the manifest's state."""
+def status(now: DaemonStatus, counts: Mapping[str, int], pauses: Mapping[str, int], of: FileState) -> StatusDocument:
+    """Describe the daemon; `pauses` counts what it paused by itself, `of` tells of its files."""
     return StatusDocument(
         version=now.version,
         executor_id=now.executor_id,
@@ -168,7 +166,7 @@ def status(
     )
 
 
-def drift(of: ManifestState) -> list[DriftDocument]:
+def drift(of: FileState) -> list[DriftDocument]:
     """Describe the files that differ from what is active."""
     return [DriftDocument(one.subject, one.path, one.message) for one in of.drift]
 

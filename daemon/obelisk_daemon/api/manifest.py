@@ -93,7 +93,7 @@ async def manifest_rollback(request: ApiRequest, data: JSONBody[RollbackWish | N
 async def metrics(request: ApiRequest) -> Response[Any]:
     """Give the counters of this process."""
     services = services_of(request)
-    services.metrics.drift.set(len((await services.manifest.state()).drift))
+    services.metrics.drift.set(len((await services.manifest.file_state()).drift))
     return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -89,13 +89,13 @@ class RollbackWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def manifest(state: ManifestState) -> ManifestDocument:
     """Describe what is active."""
-    refusal = state.refusal
+    refusal = state.file.refusal
     return ManifestDocument(
         generation=state.generation,
         activated_at=to_rfc3339(state.activated_at),
         cause=state.cause,
-        file=state.file,
-        drift=describing.drift(state),
+        file=state.path,
+        drift=describing.drift(state.file),
         older_code=[OlderCodeDocument(one.component, one.ffqn, one.digest, one.unfinished) for one in state.older_code],
         restored=state.restored,
         refused=None if refusal is None else RefusalDocument(refusal.stage, refusal.text, refusal.summary),

@@ -8,7 +8,7 @@ import msgspec
 from obelisk_config.difference import Difference
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.control import ManifestState, VerdictReport
+from obelisk_daemon.deployment.control import FileState, ManifestState, VerdictReport
 from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.rehearsal import ReplayReport
 from obelisk_daemon.deployment.reports import PlanReport
@@ -247,6 +247,10 @@ class ManifestControl(Protocol):
 
     async def state(self) -> ManifestState:
         """Describe what is active, and where the disk differs from it."""
+        ...
+
+    async def file_state(self) -> FileState:
+        """Compare the disk with what is active."""
         ...
 
     async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:

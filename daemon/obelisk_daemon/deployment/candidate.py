@@ -31,7 +31,7 @@ class Files(msgspec.Struct, frozen=True):
     """Name of a component or stub to the digest of its file."""
 
 
-class _Unusable(Exception):  # noqa: N818 - kept as a value for each component that names the file
+class UnusableFile(Exception):  # noqa: N818 - kept as a value for each component that names the file
     """The file can't be taken, with a code and a hint for the operator."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -57,13 +57,13 @@ def read_components(manifest: Manifest, *, dev: bool = False) -> tuple[Files, tu
     that the manifest does give must match in either case.
     """
     files = Files({}, {})
-    read: dict[str, tuple[str, bytes] | _Unusable] = {}
+    read: dict[str, tuple[str, bytes] | UnusableFile] = {}
     found: list[Diagnostic] = []
     for wanted in _wanted(manifest):
         if wanted.path not in read:
-            read[wanted.path] = _read(wanted.path)
+            read[wanted.path] = read_file(wanted.path)
         taken = read[wanted.path]
-        if isinstance(taken, _Unusable):
+        if isinstance(taken, UnusableFile):
             path = (*manifest.positions[wanted.name], wanted.key)
             message = f'the file of "{wanted.name}" {taken}'
             found.append(at(manifest.document, path, taken.code, message, taken.hint))
@@ -114,10 +114,11 @@ def _check_digest(manifest: Manifest, component: _Wanted, digest: str, dev: bool
         yield at(document, path, "missing_digest", message, hint)
 
 
-def _read(name: str) -> "tuple[str, bytes] | _Unusable":
+def read_file(name: str) -> "tuple[str, bytes] | UnusableFile":
+    """Read a file that a manifest names, with its digest, if it is one and not too large. Blocks on the disk."""
     try:
         data = _bytes(Path(name))
-    except _Unusable as error:
+    except UnusableFile as error:
         return error
     except OSError as error:
         return _refusal(Path(name), error)
@@ -138,21 +139,21 @@ def _bytes(path: Path) -> bytes:
 def _must_be_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _TYPES.get(stat.S_IFMT(status.st_mode), "something else")
-        raise _Unusable("not_a_file", f"is {kind}", "name the file itself")
+        raise UnusableFile("not_a_file", f"is {kind}", "name the file itself")
     if status.st_size > MAX_BYTES:
         raise _too_large()
 
 
-def _too_large() -> _Unusable:
-    return _Unusable("file_too_large", f"has more than {MAX_BYTES >> 20} MiB", "build it without debug information")
+def _too_large() -> UnusableFile:
+    return UnusableFile("file_too_large", f"has more than {MAX_BYTES >> 20} MiB", "build it without debug information")
 
 
-def _refusal(path: Path, error: OSError) -> _Unusable:
+def _refusal(path: Path, error: OSError) -> UnusableFile:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return _Unusable("missing_file", "is not there", _nearest(path))
+        return UnusableFile("missing_file", "is not there", _nearest(path))
     if error.errno in (errno.EACCES, errno.EPERM):
-        return _Unusable("unreadable_file", "may not be read", "give the daemon's user the right to read it")
-    return _Unusable("unreadable_file", f"can't be read: {error.strerror or error}", "look at the disk")
+        return UnusableFile("unreadable_file", "may not be read", "give the daemon's user the right to read it")
+    return UnusableFile("unreadable_file", f"can't be read: {error.strerror or error}", "look at the disk")
 
 
 def _nearest(path: Path) -> str:

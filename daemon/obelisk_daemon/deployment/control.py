@@ -35,6 +35,13 @@ class OlderCode(msgspec.Struct, frozen=True):
     unfinished: int
 
 
+class FileState(msgspec.Struct, frozen=True):
+    """Where the disk differs from what is active, and why the file's last content was refused, if it was."""
+
+    drift: tuple[Drift, ...]
+    refusal: LastRefusal | None
+
+
 class ManifestState(msgspec.Struct, frozen=True, kw_only=True):
     """What is active, where the disk differs from it, and what became of the file last."""
 
@@ -42,9 +49,8 @@ class ManifestState(msgspec.Struct, frozen=True, kw_only=True):
     activated_at: Instant
     cause: Cause
     restored: int | None
-    file: str
-    drift: tuple[Drift, ...]
-    refusal: LastRefusal | None
+    path: str
+    file: FileState
     older_code: tuple[OlderCode, ...]
 
 
@@ -76,11 +82,14 @@ class ManifestControl:
             activated_at=active.activated_at,
             cause=active.cause,
             restored=active.restored,
-            file=str(self._file.file.absolute()),
-            drift=await self._file.drift(),
-            refusal=self._file.refusal,
+            path=str(self._file.file.absolute()),
+            file=await self.file_state(),
             older_code=await self._older_code(),
         )
+
+    async def file_state(self) -> FileState:
+        """Compare the disk with what is active."""
+        return FileState(await self._file.drift(), self._file.refusal)
 
     async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
         """Tell what would come of a manifest; without one, of the file.

@@ -12,7 +12,7 @@ import structlog
 
 from obelisk_config import ManifestError, Span, render
 from obelisk_daemon.deployment.activation import Origin
-from obelisk_daemon.deployment.candidate import digest_of
+from obelisk_daemon.deployment.candidate import UnusableFile, read_file
 from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
 from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
 from obelisk_daemon.deployment.watching import names_in, read_manifest
@@ -147,10 +147,13 @@ class ManifestFile:
         try:
             status = os.stat(path)  # noqa: PTH116 - compared field by field
             known = self._digests.get(path)
-            if known is None or _stamp(known[0]) != _stamp(status):
-                known = self._digests[path] = (status, digest_of(Path(path).read_bytes()))
         except OSError as error:
             return f"the file can't be read: {error.strerror}"
+        if known is None or _stamp(known[0]) != _stamp(status):
+            read = read_file(path)
+            if isinstance(read, UnusableFile):
+                return f"the file {read}"
+            known = self._digests[path] = (status, read[0])
         return None if known[1] == digest else f"active is {digest}, the file is {known[1]}"
 
 
