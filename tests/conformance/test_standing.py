@@ -132,7 +132,7 @@ async def test_a_queue_is_of_one_function_one_priority_and_the_same_labels(world
 async def test_only_what_is_due_and_waits_is_before_or_after_others(world: World) -> None:
     for number in range(1, 5):
         await world.submit(created(due_at=world.now + (number == 4)), number)
-    await world.store.pause(execution_id(1), world.now)
+    await world.store.pause(execution_id(2), world.now)
     assert [await before(world, number) for number in range(1, 5)] == [0, 0, 1, 0]
     world.clock.advance(timedelta(seconds=1))
     assert await before(world, 4) == 2

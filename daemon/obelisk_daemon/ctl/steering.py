@@ -72,8 +72,10 @@ def upgrade(session: Session, execution_id: IdArgument) -> int:
     It is refused where the code diverges. With --force it is moved unseen: if its log diverges, it is paused when it
     runs next. A pause that the daemon made is lifted.
     """
-    body = b'{"force": true}' if session.flags else None
-    done = session.client.post(f"{path_of(execution_id)}/upgrade", body).document
+    path = f"{path_of(execution_id)}/upgrade"
+    # a replay may take longer than other requests have
+    answer = session.client.post(path, b'{"force": true}') if session.flags else session.client.send(path, None)
+    done = answer.document
     if session.output.as_json:
         session.output.document(done)
     came = f"goes on with {done['component_digest']}" if done["changed"] else "is on the current code already"

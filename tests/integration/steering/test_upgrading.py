@@ -1,10 +1,17 @@
 """Moving workflows of a real daemon to other code: what `why` says before, and what comes of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from obelisk_config import Surroundings
+from obelisk_daemon.api.engine import catalog_of
+from obelisk_daemon.deployment.checking import check
+from obelisk_daemon.deployment.planning import Retained, plan_generation
 from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.wasm.compile import Compiler
 from tests import guests
 from tests.fakes.api import execution_id
 from tests.fakes.serving import ctl_at
@@ -70,6 +77,7 @@ async def test_code_that_diverges_is_refused_and_force_leads_to_a_pause_that_why
         assert ", got " in refused["detail"]
         assert await daemon.events(ID) == before
         assert await upgraded(daemon, "--force") == (0, f"{ID} goes on with {reordered}\n")
+        assert (await daemon.events(ID))[-1]["forced"] is True
     async with start(manifest("fiboa-reordered", on_upgrade="pin", labels=())) as daemon:
         await daemon.until(ID, lambda found: bool(found["lifecycle"] == "paused"))
         (reason,) = await daemon.why(ID)
@@ -107,6 +115,21 @@ async def test_code_that_is_not_the_current_one_is_refused(start: Start) -> None
         assert refused.value.code == "outdated"
         daemon.advance(minutes=1)
         await daemon.result(ID)
+
+
+async def test_the_catalog_tells_which_older_code_is_here_and_for_which_functions(
+    tmp_path: Path, compiler: Compiler
+) -> None:
+    source = f'[daemon]\nstate_dir = "{tmp_path}"\n{manifest("fiboa-changed", on_upgrade="pin", max_running=3)}'
+    candidate = await check(source.encode(), tmp_path / "obelisk.toml", Surroundings(), compiler)
+    older = await compiler.load(guests.path("fibo-workflow").read_bytes(), "workflow")
+    retained = [Retained("fibo-workflow", older, (Ffqn.parse(FIBOA),))]
+    catalog = catalog_of(candidate, plan_generation(candidate, 2, None, retained))
+    found = [catalog.find(name) for name in (FIBOA, "testing:fibo/fibo.fibo")]
+    assert [(info.older, info.on_upgrade, info.max_running) for info in found] == [
+        ((older.digest,), "pin", 3),
+        ((), "latest", None),
+    ]
 
 
 @pytest.mark.guests

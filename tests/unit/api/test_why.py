@@ -104,8 +104,8 @@ def test_a_duration_is_told_in_its_two_largest_units(micros: int, said: str) -> 
 
 def test_times_tell_how_far_they_are_from_now() -> None:
     facts = known()
-    told = [facts.at(Instant(NOW + offset)) for offset in (-2 * SECOND, 0, 2 * SECOND)]
-    assert [text.partition(" ")[2] for text in told] == ["(2s ago)", "(now)", "(in 2s)"]
+    told = [facts.at(Instant(NOW + offset)) for offset in (-2 * SECOND, -999, 0, 999, 1_000, 2 * SECOND)]
+    assert [text.partition(" ")[2] for text in told] == ["(2s ago)", "(now)", "(now)", "(now)", "(in 1ms)", "(in 2s)"]
 
 
 def test_everything_that_holds_is_told_with_the_nearest_first() -> None:
@@ -189,7 +189,8 @@ def test_an_attempt_that_failed_is_named_only_where_the_execution_waits_for_its_
     assert codes(known(failed, Unlocked("storage_failed", Instant(due_at + 1)), due_at=Instant(due_at + 1))) == [
         "given_up"
     ]
-    assert codes(known(failed, due_at=Instant(due_at + 1))) == ["not_due"]
+    for ended in (failed, Unlocked("stopping", NOW)):
+        assert codes(known(ended, due_at=Instant(due_at + 1))) == ["not_due"]
 
 
 @pytest.mark.parametrize("policy", ["latest", "force", "replay"])
@@ -249,6 +250,13 @@ def test_a_stub_without_a_result_type_is_shown_what_to_give(result: Primitive | 
 
 def test_an_execution_of_what_has_become_a_stub_can_be_given_its_result_too() -> None:
     assert codes(known(function=APPROVE, due_at=NOW)) == ["waits_for_result"]
+
+
+def test_what_executors_offer_and_have_left_is_nothing_to_a_stub() -> None:
+    limited, full = replace(APPROVE, max_running=1), replace(DEFAULT, running=200)
+    for due_at, executors in ((NEVER, ()), (NOW, ()), (NOW, (full,))):
+        facts = known(function=limited, due_at=due_at, daemon=with_executors(*executors), running=1)
+        assert codes(facts) == ["waits_for_result"]
 
 
 def test_a_paused_stub_still_takes_its_result() -> None:
