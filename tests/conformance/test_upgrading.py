@@ -110,9 +110,7 @@ async def test_a_workflow_that_waits_goes_on_waiting_and_then_runs_on_the_curren
 async def test_what_cannot_be_upgraded_says_why_and_is_left_alone(world: World) -> None:
     with pytest.raises(NotFoundError):
         await world.store.upgrade(execution_id(9), FORCED, world.now)
-    runs = await world.workflow(1)
-    hot = await world.workflow(2)
-    await world.append(hot.sleep(world.now, 1, world.now + 9))
+    runs = await world.start(created(due_at=world.now), 1)
     ends = await world.workflow(3)
     await world.append(ends.append(world.now, Finished(OK)))
     cancelled = await world.submit(created(WORKFLOW), 4)
@@ -121,7 +119,6 @@ async def test_what_cannot_be_upgraded_says_why_and_is_left_alone(world: World) 
     await world.allow(2, WORKFLOW, THIRD_DIGEST, on_upgrade="pin")
     refusals = {
         runs.execution_id: "running",
-        hot.execution_id: "running",
         ends.execution_id: "already_finished",
         cancelled: "cancelling",
         waits: "outdated",
@@ -132,6 +129,22 @@ async def test_what_cannot_be_upgraded_says_why_and_is_left_alone(world: World) 
             await upgrade(world, execution)
         assert refused.value.code == code
         assert await world.log(execution) == before
+
+
+@pytest.mark.parametrize("is_hot", [False, True], ids=["locked", "hot"])
+async def test_a_workflow_that_is_held_by_a_run_is_taken_from_it_and_runs_on_the_current_code(
+    world: World, is_hot: bool
+) -> None:
+    run = await world.workflow()
+    if is_hot:
+        await world.append(run.sleep(world.now, 1, world.now + 9))
+    await world.allow(2, WORKFLOW, OTHER_DIGEST, on_upgrade="pin")
+    await upgrade(world, run.execution_id)
+    assert (await world.types(run.execution_id))[-2:] == ["unlocked", "component_upgraded"]
+    (held,) = await world.lock(runnable=BOTH)
+    assert held.locked.digest == OTHER_DIGEST
+    with pytest.raises(VersionConflictError):
+        await world.append(run.append(world.now, Finished(OK)))
 
 
 async def test_an_upgrade_to_a_function_that_is_gone_is_outdated(world: World) -> None:

@@ -13,7 +13,7 @@ from obelisk_daemon.api.catalog import FunctionCatalog
 from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo, NewCall
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.checking import Candidate
-from obelisk_daemon.errors import ConflictError, QueueFullError
+from obelisk_daemon.errors import QueueFullError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.journal import due
@@ -73,30 +73,12 @@ class LocalEngine:
         return await self._services.store.unpause(execution_id, self._services.clock.now(), "operator")
 
     async def upgrade(self, execution_id: ExecutionId, digest: str, *, force: bool) -> None:
-        """Move a workflow to this code; one that is in memory leaves it first, and is replayed when it runs next."""
+        """Move a workflow to this code; one that is in memory leaves it, and is replayed when it runs next."""
         services = self._services
         event = ComponentUpgraded(ok=True, digest=digest, abi=HOST_ABI, forced=force)
+        await services.store.upgrade(execution_id, event, services.clock.now())
         await self._executors.drop(execution_id, "upgraded")
-        try:
-            await services.store.upgrade(execution_id, event, services.clock.now())
-        except ConflictError as error:
-            if error.code != "running":
-                raise
-            await self._upgrade_held_back(execution_id, event)
         services.metrics.upgrades.labels("forced" if force else "ok").inc()
-
-    async def _upgrade_held_back(self, execution_id: ExecutionId, event: ComponentUpgraded) -> None:
-        """Move one that is due, and was locked again as soon as its run was dropped: while it is paused, it is not.
-
-        Should the daemon die in between, it stays paused by the operator.
-        """
-        store, clock = self._services.store, self._services.clock
-        held_back = await store.pause(execution_id, clock.now())
-        try:
-            await store.upgrade(execution_id, event, clock.now())
-        finally:
-            if held_back:
-                await store.unpause(execution_id, clock.now(), "upgraded")
 
     async def finish_stub(
         self, execution_id: ExecutionId, ffqn: str, returned: Returned

@@ -254,6 +254,9 @@ class Executor:
         assert function is not None, "it was locked for code that was not offered"
         kind = WorkflowRun if function.component.kind == "workflow" else ActivityRun
         run = kind(self.services, self, held, function)
+        former = self._runs.get(held.execution_id)
+        if former is not None:  # it has lost its lock, and may not know
+            former.drop("conflict")
         self._runs[held.execution_id] = run
         run.task = self._tasks.create_task(self._carry_out(run, created), name=held.execution_id)
         if self._stopping:  # it was being locked when the stop began

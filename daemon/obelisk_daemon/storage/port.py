@@ -113,11 +113,12 @@ class SteeringStore(Protocol):
         ...
 
     async def upgrade(self, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
-        """Move an execution that nobody runs to the current code of its function, and lift an automatic pause.
+        """Move an execution to the current code of its function, and lift an automatic pause; a workflow's run ends.
 
         Raises:
             NotFoundError: `execution_not_found`.
-            ConflictError: `already_finished`, `cancelling`, `running`; `outdated`: the code is not the current one.
+            ConflictError: `already_finished`, `cancelling`; `running`: an activity that runs can't be moved;
+                `outdated`: the code is not the current one.
         """
         ...
 

@@ -46,11 +46,12 @@ def unpause(tx: Transaction, execution_id: ExecutionId, at: Instant, reason: str
 
 
 def upgrade(tx: Transaction, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
-    """Move an execution that nobody runs to the current code of its function, and lift an automatic pause.
+    """Move an execution to the current code of its function, and lift an automatic pause; a workflow's run ends.
 
     Raises:
         NotFoundError: `execution_not_found`.
-        ConflictError: `already_finished`, `cancelling`, `running`; `outdated`: the code is not the current one.
+        ConflictError: `already_finished`, `cancelling`; `running`: an activity that runs can't be moved; `outdated`:
+            the code is not the current one.
     """
     row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
     if row is None:
@@ -60,11 +61,14 @@ def upgrade(tx: Transaction, execution_id: ExecutionId, event: ComponentUpgraded
         raise ConflictError("already_finished", f"{execution_id} has finished")
     if state.lifecycle == "cancelling":
         raise ConflictError("cancelling", f"{execution_id} is being cancelled")
-    if state.run_id is not None:
-        raise ConflictError("running", f"{execution_id} runs now; try again, or pause it first")
+    _, created = rows.read_created(tx, execution_id)
+    if state.run_id is not None and created.terms is None:
+        raise ConflictError("running", f"{execution_id} runs now, and its next attempt is on the current code anyway")
     if tx.execute(SQL["allows"], (row["ffqn"], event.digest)).fetchone() is None:
         raise ConflictError("outdated", f"{event.digest} is not the current code of {row['ffqn']} any more")
     tx.execute(SQL["forget_failed_digest"], (execution_id, event.digest))
+    if state.run_id is not None:
+        state = writes.add_event(tx, execution_id, state, Unlocked("upgraded", at), at)
     state = writes.add_event(tx, execution_id, state, event, at)
     if state.pause_reason in ("nondeterminism", "trap"):
         writes.add_event(tx, execution_id, state, Unpaused("upgraded"), at)
