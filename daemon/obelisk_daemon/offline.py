@@ -47,6 +47,7 @@ def begin(options: Options) -> Beginning:
     try:
         return Beginning(options, _settings(options, source), source)
     except ManifestError as error:
+        # Its own state_dir can't be read either: with --state-dir or under systemd, what ran before is found.
         return Beginning(options, _settings(options, b""), source, error)
 
 

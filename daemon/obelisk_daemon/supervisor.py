@@ -31,7 +31,7 @@ from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
 from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
-from obelisk_daemon.errors import OperatorError, OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
@@ -150,9 +150,9 @@ class _Daemon:
         deployer, beginning = self._deployer, self._beginning
         try:
             before = await deployer.resume()
-        except Refusal as error:
+        except (Refusal, ObeliskError) as error:
             before = None
-            _log.error("last_generation_unusable", stage=error.stage, detail=str(error))
+            _log.error("last_generation_unusable", code=error.code, detail=str(error))
         problem, verdict = beginning.problem, None
         if problem is None:
             verdict = await deployer.propose(beginning.source, Origin("start"))
@@ -263,8 +263,10 @@ class _Daemon:
             self._reload_wanted.clear()
             try:
                 verdict = await self._file.reload(Wish())
-            except (OperatorError, StorageUnavailableError) as error:
+            except ObeliskError as error:
                 _log.error("reload_failed", code=error.code, detail=str(error))
+            except Exception:  # noqa: BLE001 - the edge: a request to look must not end the daemon
+                _log.exception("reload_failed")
             else:
                 _log.info("reloaded", outcome=verdict.outcome, generation=verdict.generation)
 
@@ -276,6 +278,8 @@ class _Daemon:
             yield
 
     def _tell_generation(self, verdict: Verdict | None = None) -> None:
+        if self.stopped.is_set():
+            return
         refused = "" if verdict is None or verdict.outcome != "refused" else summary_of(verdict)
         number = self._deployer.active.generation.number
         self._systemd.notifier.ready(generation_status(number, refused))

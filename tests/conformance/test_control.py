@@ -223,7 +223,7 @@ async def test_a_paused_execution_can_be_cancelled(world: World) -> None:
     assert await world.finish_cancelled(run.execution_id, CANCELLED)
 
 
-async def test_what_was_paused_automatically_is_found_with_the_code_that_diverged(world: World) -> None:
+async def test_an_activation_lifts_the_pauses_that_are_neither_an_operators_nor_of_what_ends(world: World) -> None:
     await diverged(world, 1)
     other = await world.workflow(2)
     await world.append(other.append(world.now, Paused("operator")))
@@ -231,7 +231,11 @@ async def test_what_was_paused_automatically_is_found_with_the_code_that_diverge
     await world.cancel(cancelled.execution_id)
     assert await world.store.liftable(HOST_ABI) == []
     await world.activate(2, {WORKFLOW: AllowedFunction(OTHER_DIGEST, "fibo", "replay")})
-    assert await world.store.liftable(HOST_ABI) == [execution_id(1)]
+    assert [(await world.row(execution_id(number))).lifecycle for number in (1, 2, 3)] == [
+        "active",
+        "paused",
+        "cancelling",
+    ]
 
 
 # generations

@@ -1,10 +1,12 @@
 """Promises about accepted manifests: their history, who may add to it, and what is unfinished under them."""
 
+import re
+
 import msgspec
 import pytest
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.errors import CallerError, ConflictError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ComponentUpgraded, Finished, Paused, Unlocked
 from obelisk_daemon.ids import ExecutionId, FailureId
@@ -26,6 +28,7 @@ from tests.building import (
     RunScript,
     created,
     execution_id,
+    new_execution,
 )
 from tests.conformance.world import World
 
@@ -156,6 +159,24 @@ async def test_only_what_was_started_on_other_code_is_found(world: World) -> Non
     assert await world.store.started_on_other_code(ACTIVITY, OTHER_DIGEST, 1) == [(execution_id(1), DIGEST)]
 
 
+async def test_functions_with_unfinished_executions_go_only_when_that_is_wished(world: World) -> None:
+    await three_states(world)
+    before = await world.store.active_generation()
+    with pytest.raises(ConflictError) as conflict:
+        await world.store.activate(generation(2), [StoredComponent(THIRD_DIGEST, b"code")])
+    assert conflict.value.code == "strands_work"
+    assert await world.store.active_generation() == before
+    assert await world.store.component_code(THIRD_DIGEST) is None
+    await world.store.activate(generation(2), [], strands=True)
+
+
+async def test_a_submission_of_a_function_that_has_gone_is_refused(world: World) -> None:
+    await world.allow(2, WORKFLOW)
+    with pytest.raises(CallerError, match=re.escape(ACTIVITY)) as refused:
+        await world.store.submit(new_execution(created()))
+    assert refused.value.code == "function_not_found"
+
+
 async def test_an_execution_goes_with_its_function_to_another_component(world: World) -> None:
     await three_states(world)
     await world.activate(2, {ACTIVITY: AllowedFunction(DIGEST, "renamed"), WORKFLOW: DIGEST})
@@ -193,8 +214,8 @@ async def test_an_automatic_pause_may_be_lifted_by_other_code_unless_the_executi
     assert await world.store.reads.failed_on(paused, DIGEST, HOST_ABI) == (None, "why")
     assert await world.store.liftable(HOST_ABI) == []
     await world.allow(2, WORKFLOW, OTHER_DIGEST, on_upgrade=policy)
-    assert await world.store.liftable(HOST_ABI) == ([] if policy == "pin" else [paused])
-    assert await world.store.reads.automatic_pauses() == {reason: 1}
+    assert (await world.row(paused)).lifecycle == ("paused" if policy == "pin" else "active")
+    assert await world.store.reads.automatic_pauses() == ({reason: 1} if policy == "pin" else {})
 
 
 async def test_a_pause_is_not_lifted_by_other_settings_of_the_same_code(world: World) -> None:
@@ -214,7 +235,7 @@ async def test_a_pause_is_not_lifted_by_code_on_which_the_execution_failed_befor
     assert await world.store.liftable(HOST_ABI) == []
     assert await world.store.liftable(HOST_ABI + 1) == [run.execution_id]
     await world.allow(3, WORKFLOW, THIRD_DIGEST, on_upgrade="replay")
-    assert await world.store.liftable(HOST_ABI) == [run.execution_id]
+    assert (await world.row(run.execution_id)).lifecycle == "active"
 
 
 async def test_an_operators_pause_is_nobody_elses_to_lift(world: World) -> None:

@@ -1,5 +1,6 @@
 """Promises about labels: work goes only to executors that offer all it requires, and holds nobody else up."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from tests.building import ACTIVITY, DIGEST, OTHER_DIGEST, WORKFLOW, RunScript, 
 from tests.conformance.world import ALLOWED, World
 
 pytestmark = pytest.mark.anyio
+GONE = "testing:gone/gone.gone"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def future(world: World, number: int) -> Created:
 
 
 def unknown(world: World, number: int) -> Created:
-    return created("testing:gone/gone.gone", priority=9, due_at=world.now - number)
+    return created(GONE, priority=9, due_at=world.now - number)
 
 
 def outdated(world: World, number: int) -> Created:
@@ -99,11 +101,13 @@ async def test_what_cannot_run_here_costs_the_same_however_many_wait(
     world: World, waiting: Callable[[World, int], Created]
 ) -> None:
     changed = {ACTIVITY: AllowedFunction(OTHER_DIGEST, "fibo")} if waiting is outdated else {}
-    await world.activate(2, {**ALLOWED, **changed})
+    numbers = itertools.count(2)
 
     async def cost(many: range) -> int:
+        await world.activate(next(numbers), {**ALLOWED, GONE: DIGEST})
         await world.submit_many([waiting(world, number) for number in many], first=many.start)
         await world.submit(created(WORKFLOW, due_at=world.now), many.stop)
+        await world.activate(next(numbers), {**ALLOWED, **changed})
         steps, held = await world.steps(
             world.lock(limit=5, runnable={ACTIVITY: DIGEST, WORKFLOW: DIGEST}, checked=False)
         )

@@ -74,10 +74,11 @@ async def test_a_child_has_the_priority_of_its_function_and_not_that_of_its_pare
 
 
 async def test_a_later_generation_ranks_again_what_waits(world: World) -> None:
+    await world.activate(2, priorities())
     await world.submit_many([created(), created(WORKFLOW), created(NOTHING)])
-    await world.activate(2, priorities(activity=4, workflow=6, nothing=8))
+    await world.activate(3, priorities(activity=4, workflow=6, nothing=8))
     assert numbers(await world.locked_ids(runnable=THREE, limit=1)) == [3]
-    await world.activate(3, priorities(activity=9))
+    await world.activate(4, priorities(activity=9))
     assert numbers(await world.locked_ids(runnable=THREE, limit=1)) == [1]
 
 

@@ -75,7 +75,7 @@ class World:
             limits={ALL if name == "all" else name: limit for name, limit in limits.items()},
         )
         codes = [StoredComponent(digest, digest.encode()) for digest in sorted(set(digests.values()))]
-        await self.store.activate(generation, codes)
+        await self.store.activate(generation, codes, strands=True)
         return generation
 
     async def allow(self, number: int, ffqn: str = ACTIVITY, digest: str = DIGEST, **settings: object) -> Generation:

@@ -80,7 +80,7 @@ class FakeManifest:
     async def file_state(self) -> FileState:
         return FileState(self.drifting, self.refusal)
 
-    async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
+    async def plan(self, source: bytes | None, wish: Wish, name: str | None = None) -> PlanReport:
         self.sources.append(source)
         self.wishes.append(wish)
         return self.planned

@@ -16,7 +16,7 @@ from obelisk_daemon.api.manifest_documents import (
     RollbackWish,
 )
 from obelisk_daemon.api.problems import PROBLEMS
-from obelisk_daemon.api.requests import MAX_POSITION, ApiRequest, Limit, services_of
+from obelisk_daemon.api.requests import MAX_NAME, MAX_POSITION, ApiRequest, Limit, services_of
 from obelisk_daemon.deployment.control import VerdictReport
 from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.impact import Leave
@@ -66,13 +66,18 @@ async def manifest_diff(
     responses=PROBLEMS,
     summary="Tell what a manifest would change",
 )
-async def manifest_plan(request: ApiRequest, allow_remove: Flag = False, allow_break: Flag = False) -> PlanReport:
+async def manifest_plan(
+    request: ApiRequest,
+    allow_remove: Flag = False,
+    allow_break: Flag = False,
+    name: Annotated[str | None, QueryParameter(max_length=MAX_NAME, description="What messages call the file.")] = None,
+) -> PlanReport:
     """Check the manifest in the body, or the daemon's own file where that is empty; nothing is changed.
 
     Relative paths start at the directory of the daemon's own file.
     """
     source = await request.body()
-    return await services_of(request).manifest.plan(source or None, _wish(allow_remove, allow_break))
+    return await services_of(request).manifest.plan(source or None, _wish(allow_remove, allow_break), name)
 
 
 @post("/manifest/reload", status_code=200, responses=PROBLEMS, summary="Check the file, and activate it")

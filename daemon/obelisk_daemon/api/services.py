@@ -253,8 +253,8 @@ class ManifestControl(Protocol):
         """Compare the disk with what is active."""
         ...
 
-    async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
-        """Tell what would come of a manifest; without one, of the daemon's file.
+    async def plan(self, source: bytes | None, wish: Wish, name: str | None = None) -> PlanReport:
+        """Tell what would come of a manifest, in a file of that name; without one, of the daemon's file.
 
         Raises:
             OperatorError: the file can't be read.

@@ -110,7 +110,7 @@ def _components(kind: _Kind, files: list[str] | None, manifest: Path) -> "Iterat
         beside = manifest.absolute().parent
         shown = str(path.relative_to(beside)) if path.is_relative_to(beside) else str(path)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).replace("_", "-").strip("-")
-        yield FirstComponent(kind, name if name[:1].isalpha() else f"c-{name}"[:64], shown, _digest(path))
+        yield FirstComponent(kind, (name if name[:1].isalpha() else f"c-{name}")[:64], shown, _digest(path))
 
 
 def _require_names(components: "list[FirstComponent]") -> None:
@@ -142,8 +142,13 @@ def _replace(file: Path, text: str) -> None:
     real = file.resolve()
     draft = real.with_name(f".{real.name}.{os.getpid()}")
     try:
-        draft.write_bytes(text.encode())
-        draft.chmod(real.stat().st_mode & 0o7777)
+        facts = real.stat()
+        with draft.open("xb") as opened:
+            opened.write(text.encode())
+            opened.flush()
+            os.fsync(opened.fileno())
+        draft.chmod(facts.st_mode & 0o7777)
+        os.chown(draft, facts.st_uid, facts.st_gid)  # else a daemon of another user could not read it any more
         draft.replace(real)
     except OSError as error:
         draft.unlink(missing_ok=True)

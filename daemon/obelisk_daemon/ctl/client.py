@@ -107,7 +107,7 @@ class Client:
         body, kind = sent
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind})
         if patience is not None and connection.sock is not None:
-            connection.sock.settimeout(patience)
+            connection.sock.settimeout(min(patience, self._remaining()))
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import typer
 
 from obelisk_daemon.ctl.authoring import pin
-from obelisk_daemon.ctl.failure import BAD_DATA, BAD_MANIFEST, CHANGES, OK, CtlError
+from obelisk_daemon.ctl.failure import BAD_DATA, BAD_MANIFEST, CHANGES, FAILED, OK, CtlError
 from obelisk_daemon.ctl.parsing import Group
 from obelisk_daemon.ctl.session import Flag, Session, command
 
@@ -70,9 +71,10 @@ def plan(
     """
     from obelisk_daemon.ctl.manifest_text import plan_lines
 
-    flags = "&".join(f"{flag}=true" for flag in sorted(session.flags))
+    query = dict.fromkeys(sorted(session.flags), "true") | ({} if file is None else {"name": Path(file).name})
     body = None if file is None else _read(file)
-    report = session.client.send("/v1/manifest/plan" + (f"?{flags}" if flags else ""), body, _TOML).document
+    path = "/v1/manifest/plan" + (f"?{urlencode(query)}" if query else "")
+    report = session.client.send(path, body, _TOML).document
     if session.output.as_json:
         session.output.document(report)
     for line in plan_lines(report):
@@ -104,8 +106,12 @@ def rollback(
 
     The file stays as it is; the daemon takes it up again when it changes.
     """
+    if number is None:  # said once and for all: a repeated request must not go back again
+        number = session.client.get("/v1/manifest").document["generation"] - 1
+        if number < 1:
+            raise CtlError(FAILED, "nothing_before", "there is no generation before the active one")
     wish: dict[str, object] = dict.fromkeys(session.flags, True)
-    return _decided(session, "rollback", wish | ({} if number is None else {"generation": number}))
+    return _decided(session, "rollback", wish | {"generation": number})
 
 
 def history(

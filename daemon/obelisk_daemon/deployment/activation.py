@@ -33,6 +33,8 @@ class Origin(msgspec.Struct, frozen=True):
     cause: Cause = "start"
     restored: int | None = None
     proposed: tuple[str, str] | None = None
+    strands: bool = False
+    """The operator allows that executions lose their function."""
 
 
 class ActivationStore(GenerationStore, Protocol):
@@ -53,7 +55,8 @@ async def activate(
     """Make a candidate the generation after the one with the number `follows`, which is 0 for none.
 
     Raises:
-        ConflictError: `generation_conflict`: somebody else activated one meanwhile.
+        ConflictError: `generation_conflict`: somebody else activated one meanwhile; `strands_work`: executions came
+            meanwhile of what it removes.
     """
     generation = Generation(
         number=follows + 1,
@@ -68,13 +71,14 @@ async def activate(
     )
     by_digest = candidate.files.by_digest
     codes = [StoredComponent(digest, by_digest[digest]) for digest in sorted(set(generation.components.values()))]
-    await store.activate(generation, codes, origin.proposed)
+    lifted = await store.activate(generation, codes, origin.proposed, strands=origin.strands)
     _log.info(
         "generation_active",
         generation=generation.number,
         cause=generation.cause,
         restored=generation.restored,
         components=len(generation.components),
+        lifted_pauses=lifted,
     )
     return generation
 

@@ -18,6 +18,7 @@ from obelisk_config import (
     ManifestError,
     Severity,
     Surroundings,
+    WitStub,
     at,
     draft,
     has_errors,
@@ -66,6 +67,16 @@ class Candidate(msgspec.Struct, frozen=True):
         yield from (self.components[spec.name] for spec in manifest.components)
         yield from (self.stubs[spec.name] for spec in manifest.stubs)
 
+    @property
+    def files_as_they_are(self) -> frozenset[str]:
+        """Give the files whose digests the manifest leaves out: another content is another candidate."""
+        paths = {spec.path for spec in self.manifest.components if spec.digest is None}
+        for stub in self.manifest.stubs:
+            match stub.source:
+                case WitStub(path) | ComponentStub(path=path, digest=None):
+                    paths.add(path)
+        return frozenset(paths)
+
     def path_of(self, name: str) -> str | None:
         """Give the file of a component or stub; None where it has none."""
         paths: dict[str, str | None] = {spec.name: spec.path for spec in self.manifest.components}
@@ -107,7 +118,7 @@ async def check(
         Refusal: with every diagnostic, also warnings, in the order of the file; the operator must correct it.
     """
     try:
-        drafted = draft(source, file, surroundings)
+        drafted = await asyncio.to_thread(draft, source, file, surroundings)
     except ManifestError as error:
         raise Refusal("parsed", error.diagnostics) from None
     manifest = drafted.manifest

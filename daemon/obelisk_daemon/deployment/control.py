@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from obelisk_config import render
+from obelisk_config import ManifestError, render
 from obelisk_config.difference import Difference, compare
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.deployer import Deployer, Verdict, Wish
@@ -91,13 +91,13 @@ class ManifestControl:
         """Compare the disk with what is active."""
         return FileState(await self._file.drift(), self._file.refusal)
 
-    async def plan(self, source: bytes | None, wish: Wish) -> PlanReport:
-        """Tell what would come of a manifest; without one, of the file.
+    async def plan(self, source: bytes | None, wish: Wish, name: str | None = None) -> PlanReport:
+        """Tell what would come of a manifest, in a file of that name; without one, of the daemon's file.
 
         Raises:
             OperatorError: the file can't be read.
         """
-        return await self._planner.plan(await self._file.read() if source is None else source, wish)
+        return await self._planner.plan(await self._file.read() if source is None else source, wish, name)
 
     async def reload(self, wish: Wish) -> VerdictReport:
         """Check the file at once, and activate it if nothing speaks against that.
@@ -140,9 +140,12 @@ class ManifestControl:
 
         Raises:
             NotFoundError: `generation_not_found`.
-            ManifestError: this version of the daemon can't read one of them.
+            CallerError: `generation_unreadable`: an older version of the daemon accepted it.
         """
-        (_, old), (_, new) = [await self._deployer.stored_manifest(number) for number in (before, after)]
+        try:
+            (_, old), (_, new) = [await self._deployer.stored_manifest(number) for number in (before, after)]
+        except ManifestError as error:
+            raise CallerError("generation_unreadable", f"this version can't read one of them: {error}") from error
         return compare(old, new)
 
     async def _older_code(self) -> tuple[OlderCode, ...]:

@@ -18,7 +18,7 @@ from obelisk_config import Daemon as DaemonSettings
 from obelisk_config import Diagnostic, Manifest, Span, Surroundings, at, draft
 from obelisk_config.difference import Difference, compare, restart_only
 from obelisk_daemon.clock import Clock
-from obelisk_daemon.deployment.activation import ActivationStore, Origin, activate, lift_automatic_pauses
+from obelisk_daemon.deployment.activation import ActivationStore, Origin, activate
 from obelisk_daemon.deployment.candidate import Files
 from obelisk_daemon.deployment.checking import Candidate, Refusal, Stage, check
 from obelisk_daemon.deployment.impact import Assessor, EventReader, Impact, Leave
@@ -32,6 +32,7 @@ from obelisk_daemon.wasm.compile import Compiler
 
 Outcome: TypeAlias = Literal["active", "unchanged", "refused"]
 _STAGES: Final[tuple[Stage, ...]] = ("parsed", "validated", "compiled", "linked", "staged", "active")
+_ATTEMPTS: Final = 3
 _log = structlog.get_logger("deployment")
 
 
@@ -60,6 +61,8 @@ class Wish(msgspec.Struct, frozen=True):
 
     leaves: frozenset[Leave] = frozenset()
     token: str | None = None
+    anew: bool = False
+    """Check also what became a generation before: files changed that it takes as they are."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -150,12 +153,19 @@ class Deployer:
         async with self._turn:
             if wish.token is not None and wish.token not in self._tokens(source):
                 raise ConflictError("plan_outdated", "the file or the active generation changed since that plan")
-            if self._active is not None and await self.is_proposed(source):
-                return self._unchanged(source)
-            if "remove" not in wish.leaves and (missing := tuple(self._cut_off(source))):
-                return self._refused(Refusal("seen", missing))
+            verdict = await self.foregone(source, wish)
+            if verdict is not None:
+                return verdict
             proposed = (self._surrounds.host, hash_of(source))
             return await self._decide(source, msgspec.structs.replace(origin, proposed=proposed), wish)
+
+    async def foregone(self, source: bytes, wish: Wish) -> Verdict | None:
+        """Decide what needs no check: a file that became a generation before, or is cut off; None for all others."""
+        if self._active is not None and not wish.anew and await self.is_proposed(source):
+            return self._unchanged(source)
+        if "remove" not in wish.leaves and (missing := tuple(self._cut_off(source))):
+            return Verdict("refused", self._number, "seen", missing)
+        return None
 
     async def roll_back(self, number: int, wish: Wish = Wish()) -> Verdict:  # noqa: B008
         """Make a new generation of an old one, from its manifest and its code as they were stored.
@@ -169,7 +179,7 @@ class Deployer:
             return await self._decide(generation.manifest, Origin("rollback", number), wish, stored)
 
     def _cut_off(self, source: bytes) -> Iterator[Diagnostic]:
-        refuse = None if self._latest is None else cut_off(source, self._latest.manifest)
+        refuse = cut_off(source, b"" if self._latest is None else self._latest.manifest)
         if refuse is not None:
             span = Span(str(self._surrounds.file), 1, 1, 1, source.split(b"\n")[0].decode(errors="replace"))
             yield Diagnostic(refuse.code, refuse.message, span)
@@ -180,7 +190,7 @@ class Deployer:
         self._reach("seen")
         try:
             async with self.checking():
-                verdict = await self._carry_out(await self._prepare(source, wish, stored), origin)
+                verdict = await self._attempt(source, origin, wish, stored)
         except Refusal as refusal:
             verdict = self._refused(refusal)
         finally:
@@ -188,15 +198,27 @@ class Deployer:
         self._metrics.check_seconds.observe(self._clock.monotonic() - started)
         return verdict
 
-    async def examine(self, source: bytes, stored: Files | None = None) -> Examined:
-        """Check a manifest, and find what it would change; change nothing.
+    async def _attempt(self, source: bytes, origin: Origin, wish: Wish, stored: Files | None) -> Verdict:
+        """Check and activate; once more where work came meanwhile that would be stranded: now it counts."""
+        origin = msgspec.structs.replace(origin, strands=bool(wish.leaves))
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._carry_out(await self._prepare(source, wish, stored), origin)
+            except ConflictError as conflict:
+                if conflict.code != "strands_work":
+                    raise
+        return Verdict("refused", self._number, "active", message="executions of what it removes come all the time")
+
+    async def examine(self, source: bytes, stored: Files | None = None, name: str | None = None) -> Examined:
+        """Check a manifest, and find what it would change; change nothing. `name` is that of the file, for messages.
 
         Raises:
             Refusal: it can't be used at all.
         """
         around = self._surrounds
-        candidate = await check(source, around.file, around.surroundings, self._compiler, dev=around.dev, stored=stored)
-        before = {} if self._active is None else self._active.candidate.exports
+        file = around.file if name is None else around.file.with_name(Path(name).name)
+        candidate = await check(source, file, around.surroundings, self._compiler, dev=around.dev, stored=stored)
+        before = {} if self._active is None else self._active.plan.functions
         return Examined(candidate, self.difference(candidate), await self._assessor.assess(candidate, before))
 
     def objections(self, examined: Examined, wish: Wish) -> tuple[Stage, tuple[Diagnostic, ...]]:
@@ -253,14 +275,14 @@ class Deployer:
     async def _carry_out(self, examined: Examined, origin: Origin) -> Verdict:
         candidate, number = examined.candidate, self._number
         if self._active is not None and candidate.content_hash == self._active.generation.content_hash:
+            if origin.proposed is not None:
+                await self._store.note_proposal(*origin.proposed)
             return Verdict("unchanged", number, message=f"generation {number} is just that already")
         plan = plan_generation(candidate, number + 1, self.linker, examined.impact.retained)
         self._reach_before("active")
         generation = await activate(self._store, candidate, self._clock, number, origin)
         self._take(Active(generation, candidate, plan))
         self._reach("active")
-        lifted = await lift_automatic_pauses(self._store, generation.number, self._clock)
-        _log.info("manifest_active", generation=generation.number, lifted_pauses=lifted)
         return Verdict("active", generation.number, diagnostics=candidate.warnings)
 
     @property

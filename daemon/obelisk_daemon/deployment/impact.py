@@ -9,11 +9,12 @@ import msgspec
 from obelisk_config import Diagnostic, at
 from obelisk_daemon.deployment.checking import Candidate
 from obelisk_daemon.deployment.planning import Retained, broken_calls
-from obelisk_daemon.errors import CallerError, ComponentError
+from obelisk_daemon.errors import CallerError, ComponentError, OperatorError
 from obelisk_daemon.execution.events import Created, Entry
 from obelisk_daemon.execution.wit_json import params_from_json, same, to_json
 from obelisk_daemon.execution.wit_text import signature
 from obelisk_daemon.execution.wit_types import FunctionType, same_shape
+from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.generations import GenerationStore, WorkInProgress
@@ -24,6 +25,7 @@ Leave: TypeAlias = Literal["remove", "break"]
 _KEEPING: Final = ("replay", "pin")
 _BATCH: Final = 500
 _LISTED: Final = 5
+_MOST_COUNTED: Final = 1_000
 _REMOVE_HINT: Final = "let them finish or cancel them; or allow it: obelisk-ctl manifest reload --allow-remove"
 _BREAK_HINT: Final = "let them finish or cancel them; or let such calls fail: obelisk-ctl manifest reload --allow-break"
 
@@ -70,11 +72,12 @@ class Assessor:
         self._reader = reader
         self._compiler = compiler
 
-    async def assess(self, candidate: Candidate, active: Mapping[str, FunctionType]) -> Impact:
-        """Find what would happen; `active` are the functions that are there now, by ffqn.
+    async def assess(self, candidate: Candidate, functions: Mapping[str, FunctionPlan]) -> Impact:
+        """Find what would happen; `functions` are those that are there now, by ffqn.
 
         What was lost before is not lost again: it was allowed then.
         """
+        active = {ffqn: function.type for ffqn, function in functions.items()}
         work = await self._store.work_in_progress()
         types = candidate.exports
         unfinished: dict[str, int] = defaultdict(int)
@@ -84,6 +87,7 @@ class Assessor:
         losses = [
             *unusable,
             *_removed(candidate, work, active),
+            *_changed_kinds(candidate, work, functions),
             *_broken(retained, work, types, active),
             *[loss async for loss in self._misfits(candidate, work, active)],
         ]
@@ -116,7 +120,7 @@ class Assessor:
         for (name, digest), ffqns in needed.items():
             try:
                 retained.append(Retained(name, await self._load(digest), tuple(map(Ffqn.parse, sorted(ffqns)))))
-            except ComponentError as error:
+            except (ComponentError, OperatorError) as error:
                 message = f'older code of "{name}" that unfinished executions are on can\'t be used: {error}'
                 unusable.append(Loss("break", name, error.code, message))
         return tuple(retained), unusable
@@ -138,9 +142,16 @@ class Assessor:
             if now is None or was is None or same_shape(FunctionType(now.params), FunctionType(was.params)):
                 continue
             stays = policies.get(owners[ffqn]) in _KEEPING  # those that were started keep their code if need be
-            found = [each async for each in self._misfitting(ffqn, now, only_new=stays)]
+            found: list[ExecutionId] = []
+            async for each in self._misfitting(ffqn, now, only_new=stays):
+                found.append(each)
+                if len(found) == _MOST_COUNTED:
+                    break
             if found:
-                message = f"{len(found)} unfinished executions of {ffqn} have other parameters than {signature(now)}"
+                least = "at least " if len(found) == _MOST_COUNTED else ""
+                message = (
+                    f"{least}{len(found)} unfinished executions of {ffqn} have other parameters than {signature(now)}"
+                )
                 yield Loss("break", owners[ffqn], "stored_params_misfit", f"{message}: {_listed(found)}")
 
     async def _misfitting(self, ffqn: str, of: FunctionType, *, only_new: bool) -> AsyncIterator[ExecutionId]:
@@ -172,6 +183,25 @@ def _removed(
         else:
             message = f'"{component}" is gone, and {number} executions of {ffqn} are unfinished'
             yield Loss("remove", component, "removes_component", message)
+
+
+def _changed_kinds(
+    candidate: Candidate, work: Sequence[WorkInProgress], functions: Mapping[str, FunctionPlan]
+) -> Iterator[Loss]:
+    """Find functions that would be of another kind: a workflow's log is none of an activity, and nobody runs a stub."""
+    owners, kinds = candidate.owners, {spec.name: spec.kind for spec in candidate.manifest.components}
+    lost: dict[str, int] = defaultdict(int)
+    for one in work:
+        was, owner = functions.get(one.ffqn), owners.get(one.ffqn)
+        if was is None or owner is None:
+            continue
+        before, after = was.component.kind, kinds.get(owner, "stub")
+        if before != after:
+            lost[one.ffqn] += one.unfinished if "stub" in (before, after) else one.started
+    for ffqn, number in lost.items():
+        if number:
+            message = f"{ffqn} would be of another kind, and {number} executions of it are unfinished"
+            yield Loss("break", owners[ffqn], "changes_kind", message)
 
 
 def _broken(

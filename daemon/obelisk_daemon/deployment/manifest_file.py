@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from obelisk_daemon.deployment.candidate import UnusableFile, read_file
 from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
 from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
 from obelisk_daemon.deployment.watching import names_in, read_manifest
-from obelisk_daemon.errors import OperatorError
+from obelisk_daemon.errors import OperatorError, StorageUnavailableError
 
 _log = structlog.get_logger("deployment")
 _UNREADABLE: Final = "manifest_unreadable"
@@ -46,8 +46,9 @@ class ManifestFile:
         self._deployer = deployer
         self._refusal: LastRefusal | None = None
         self._has_fallen_back = False
+        self._files_changed = False
         self._digests: dict[str, tuple[os.stat_result, str]] = {}
-        self.settling = Settling(Known(b""), partial(names_in, file=file))
+        self.settling = Settling(Known(b""), lru_cache(maxsize=2)(partial(names_in, file=file)))
 
     @property
     def refusal(self) -> LastRefusal | None:
@@ -79,10 +80,25 @@ class ManifestFile:
         self.settling.activated(active.generation.manifest)
 
     async def propose(self, content: bytes) -> bool:
-        """Propose what the watch has found; False when it was refused."""
-        verdict = await self._deployer.propose(content, Origin("file"))
+        """Propose what the watch has found; False when it was refused.
+
+        Raises:
+            StorageUnavailableError: the same content is to be proposed again later.
+        """
+        try:
+            verdict = await self._deployer.propose(content, Origin("file"), self._wish())
+        except StorageUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge: a file that somebody saved must not end the daemon
+            _log.exception("check_failed")
+            verdict = Verdict("refused", self._deployer.active.generation.number, message=f"the check failed: {error}")
         self._note(content, verdict)
         return verdict.outcome != "refused"
+
+    def _wish(self, wish: Wish = Wish()) -> Wish:  # noqa: B008
+        """Have the same manifest checked again where files changed that it takes as they are."""
+        anew, self._files_changed = self._files_changed, False
+        return msgspec.structs.replace(wish, anew=True) if anew else wish
 
     async def refuse(self, code: str, message: str) -> None:
         """Note that the file is not worth a proposal."""
@@ -91,8 +107,8 @@ class ManifestFile:
 
     def components_changed(self, changed: frozenset[str]) -> None:
         """Propose the same file again where it takes components as they are; else `drift` tells of them when asked."""
-        specs = self._deployer.active.candidate.manifest.components
-        if any(spec.digest is None and spec.path in changed for spec in specs):
+        if changed & self._deployer.active.candidate.files_as_they_are:
+            self._files_changed = True
             self.settling.forget()
 
     async def read(self) -> bytes:
@@ -114,7 +130,7 @@ class ManifestFile:
             ConflictError: `plan_outdated`.
         """
         content = await self.read()
-        verdict = await self._deployer.propose(content, Origin("reload"), wish)
+        verdict = await self._deployer.propose(content, Origin("reload"), self._wish(wish))
         self._note(content, verdict)
         return verdict
 
@@ -124,7 +140,8 @@ class ManifestFile:
 
     def _note(self, content: bytes, verdict: Verdict) -> None:
         if verdict.outcome == "refused":
-            self._refusal = LastRefusal(verdict.stage or "seen", render(verdict.diagnostics), summary_of(verdict))
+            text = render(verdict.diagnostics) if verdict.diagnostics else verdict.message
+            self._refusal = LastRefusal(verdict.stage or "seen", text, summary_of(verdict))
             self.settling.refused(content)
         else:
             self._has_fallen_back = False

@@ -80,12 +80,26 @@ class Planner:
         self._deployer = deployer
         self._gate = gate
 
-    async def plan(self, source: bytes, wish: Wish = Wish()) -> PlanReport:  # noqa: B008
-        """Tell what would come of a manifest; relative paths in it start where those of the active one do."""
+    async def plan(self, source: bytes, wish: Wish = Wish(), name: str | None = None) -> PlanReport:  # noqa: B008
+        """Tell what would come of a manifest, in a file of that name.
+
+        Relative paths in it start where those of the active one do.
+        """
         deployer = self._deployer
         number, token = deployer.active.generation.number, deployer.token(source)
+        foregone = await deployer.foregone(source, wish)
+        if foregone is not None:
+            told = foregone.diagnostics
+            return PlanReport(
+                outcome="refused" if foregone.outcome == "refused" else "unchanged",
+                generation=number,
+                token=token,
+                stage=foregone.stage,
+                diagnostics=diagnostics(told),
+                text=render(told) if told else foregone.message,
+            )
         try:
-            examined = await deployer.examine(source)
+            examined = await deployer.examine(source, name=name)
         except Refusal as refusal:
             found, text = diagnostics(refusal.diagnostics), render(refusal.diagnostics)
             return PlanReport(

@@ -91,7 +91,7 @@ class Canceller:
 
     def _may_cancel(self, ffqn: str) -> bool:
         function = self._services.plan.functions.get(ffqn)
-        return function is not None and function.cancellable
+        return function is None or function.cancellable  # of what is gone, nobody can say that it may not be
 
     async def _survive(self, execution_id: ExecutionId) -> None:
         """Cancel, again and again while the database can't take it; at a stop it is left to the next start."""

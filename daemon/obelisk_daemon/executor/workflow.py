@@ -334,7 +334,8 @@ class WorkflowRun(Run):
 
     def _cancellable(self, closed: JoinSet) -> tuple[ExecutionId, ...]:
         known = self.services.plan.functions
-        return tuple(id_ for id_, ffqn in closed.children_unanswered() if ffqn in known and known[ffqn].cancellable)
+        unanswered = closed.children_unanswered()
+        return tuple(id_ for id_, ffqn in unanswered if ffqn not in known or known[ffqn].cancellable)
 
     def _child(self, at: Instant, join_set: str, request: ChildRequest) -> tuple[NewExecution, Held | None]:
         services, parent = self.services, (self.execution_id, join_set)

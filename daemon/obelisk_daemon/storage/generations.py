@@ -94,15 +94,26 @@ class GenerationStore(Protocol):
         ...
 
     async def activate(
-        self, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None = None
-    ) -> None:
+        self,
+        generation: Generation,
+        codes: Sequence[StoredComponent],
+        proposed: tuple[str, str] | None = None,
+        *,
+        strands: bool = False,
+    ) -> int:
         """Make a generation the active one, with the code it names, if its number follows the active one's.
 
-        `proposed` is a host and the hash of its file, which this generation came of.
+        `proposed` is a host and the hash of its file, which this generation came of. Automatic pauses are lifted where
+        other code may go on: answer how many. With `strands`, executions may lose their function.
 
         Raises:
-            ConflictError: `generation_conflict`: another one was first.
+            ConflictError: `generation_conflict`: another one was first; `strands_work`: executions are unfinished of
+                functions that it removes.
         """
+        ...
+
+    async def note_proposal(self, host: str, content_hash: str) -> None:
+        """Note the hash of a host's file that is the active generation already."""
         ...
 
     async def proposal(self, host: str) -> str | None:

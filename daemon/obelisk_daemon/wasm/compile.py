@@ -82,7 +82,10 @@ class Compiler:
         async with self._locks[key]:
             component = self._loaded.get(key)
             if component is None:
-                handle = await self._load_or_compile(code, digest, kind)
+                try:
+                    handle = await self._load_or_compile(code, digest, kind)
+                except OSError as error:  # no memory, process or file descriptor is left, or the disk is full
+                    raise OperatorError("compile_failed", f"{digest} can't be loaded or compiled: {error}") from error
                 component = self._loaded[key] = Component(self._engines, kind, digest, handle)
         return component
 

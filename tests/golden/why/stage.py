@@ -68,7 +68,7 @@ class Stage(FakeWorld):
         self.change(WORKFLOW, **{"digest": OTHER_DIGEST, **changes})
         workflow = self.functions[WORKFLOW]
         allowed = AllowedFunction(workflow.digest, workflow.component, workflow.on_upgrade)
-        await self.world.activate(number, {ACTIVITY: DIGEST, WORKFLOW: allowed})
+        await self.world.activate(number, {ACTIVITY: DIGEST, STUB: DIGEST, WORKFLOW: allowed})
 
     def soon(self, **duration: float) -> Instant:
         return after(self.world.now, timedelta(**duration))

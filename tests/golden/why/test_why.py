@@ -8,7 +8,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.storage.sqlite.store import open_store
-from tests.conformance.world import World
+from tests.building import DIGEST
+from tests.conformance.members import STUB
+from tests.conformance.world import ALLOWED, World
 from tests.fakes.serving import ctl_at, serving
 from tests.golden.why import ended_scenes, queue_scenes, waiting_scenes
 from tests.golden.why.stage import SCENES, Stage
@@ -26,7 +28,7 @@ def not_expected(error: OutcomeUnknownError) -> None:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with open_store(tmp_path / "obelisk.db", not_expected) as store:
         world = World(store)
-        await world.activate()
+        await world.activate(allowed={**ALLOWED, STUB: DIGEST})
         yield Stage(world)
 
 

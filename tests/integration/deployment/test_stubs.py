@@ -68,7 +68,7 @@ class Generations:
     async def active_generation(self) -> Generation | None:
         return self.active
 
-    async def activate(self, generation: Generation, codes: list[StoredComponent], _: object) -> None:
+    async def activate(self, generation: Generation, codes: list[StoredComponent], _: object, *, strands: bool) -> None:
         self.active, self.codes = generation, codes
 
 

@@ -203,7 +203,8 @@ class Lab:
             limits=limits_of(uses),
         )
         digests = {self.linked[use.name].component.digest for use in uses}
-        await store.activate(generation, [StoredComponent(digest, b"") for digest in sorted(digests)])
+        codes = [StoredComponent(digest, b"") for digest in sorted(digests)]
+        await store.activate(generation, codes, strands=True)
         return generation, plan
 
     def _own(self, services: Services, plan: ExecutorPlan) -> Services:

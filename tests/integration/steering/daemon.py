@@ -18,7 +18,7 @@ from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.activation import activate
+from obelisk_daemon.deployment.activation import Origin, activate
 from obelisk_daemon.deployment.checking import check
 from obelisk_daemon.deployment.planning import plan_generation
 from obelisk_daemon.errors import OutcomeUnknownError
@@ -137,7 +137,8 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         active = await store.active_generation()
         generation = active
         if active is None or active.content_hash != candidate.content_hash:
-            generation = await activate(store, candidate, clock, 0 if active is None else active.number)
+            follows = 0 if active is None else active.number
+            generation = await activate(store, candidate, clock, follows, Origin(strands=True))
         assert generation is not None
         http = HttpClient()
         stack.push_async_callback(http.aclose)

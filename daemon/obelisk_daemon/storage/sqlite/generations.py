@@ -1,23 +1,32 @@
 """Logical transactions on generations: what is active, what it allows, and its code."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from obelisk_daemon.errors import ConflictError
+from obelisk_daemon.execution.divergence import HOST_ABI
+from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.generations import AllowedFunction, Generation, QueueLimit, StoredComponent
-from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.sqlite import rows, steering
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
 
 
 def activate(
-    tx: Transaction, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None
-) -> None:
+    tx: Transaction,
+    generation: Generation,
+    codes: Sequence[StoredComponent],
+    proposed: tuple[str, str] | None,
+    *,
+    strands: bool,
+) -> int:
     """Store the code, then make the generation the active one: compare and set on the one before."""
     row = tx.execute(SQL["active_generation"]).fetchone()
     newest = row["number"] if row is not None else 0
     if generation.number != newest + 1:
         raise ConflictError("generation_conflict", f"generation {newest} is active, {generation.number} can't follow")
+    if not strands:
+        _keep_work(tx, generation)
     for code in codes:
         tx.execute(SQL["insert_component"], (code.digest, code.code))
     tx.execute(
@@ -33,23 +42,58 @@ def activate(
     )
     members = [(generation.number, name, digest) for name, digest in generation.components.items()]
     tx.executemany(SQL["insert_generation_component"], members)
-    _allow(tx, generation)
+    before = _allowed(tx)
+    _allow(tx, generation, before)
     if proposed is not None:
         tx.execute(SQL["set_proposal"], proposed)
+    is_new = any(_upgrade(before.get(ffqn)) != _upgrade(one) for ffqn, one in generation.allowed.items())
+    return _lift_pauses(tx, generation) if is_new else 0
 
 
-def _allow(tx: Transaction, generation: Generation) -> None:
+def _keep_work(tx: Transaction, generation: Generation) -> None:
+    """Refuse to remove functions of which executions are unfinished: they may have come since it was checked."""
+    for ffqn in _allowed(tx).keys() - generation.allowed.keys():
+        if tx.execute(SQL["unfinished_of"], (ffqn, "", 1)).fetchone():
+            raise ConflictError("strands_work", f"{ffqn} goes, and executions of it are unfinished")
+
+
+def _upgrade(one: AllowedFunction | None) -> tuple[str, str] | None:
+    """Give what decides if a paused execution may go on."""
+    return None if one is None else (one.digest, one.on_upgrade)
+
+
+def _lift_pauses(tx: Transaction, generation: Generation) -> int:
+    """Let go on what was paused because its code could not, where other code is active now."""
+    found = tx.execute(SQL["liftable"], (HOST_ABI,)).fetchall()
+    reason = f"generation {generation.number} has other code"
+    return sum(steering.unpause(tx, ExecutionId(row["execution_id"]), generation.activated_at, reason) for row in found)
+
+
+def _allow(tx: Transaction, generation: Generation, before: Mapping[str, AllowedFunction]) -> None:
     """Replace who may run what; what is unfinished follows its function to other priorities and components."""
-    before = {row["ffqn"]: (row["component"], row["priority"]) for row in tx.execute(SQL["read_allowed"]).fetchall()}
     tx.execute(SQL["clear_allowed"])
     for ffqn, one in generation.allowed.items():
         values = (ffqn, one.digest, one.component, one.on_upgrade, ",".join(one.labels), one.priority)
         tx.execute(SQL["insert_allowed"], values)
-    if any(before.get(ffqn) != (one.component, one.priority) for ffqn, one in generation.allowed.items()):
+    if any(_rank(before.get(ffqn)) != _rank(one) for ffqn, one in generation.allowed.items()):
         tx.execute(SQL["follow_functions"])
     tx.execute(SQL["clear_queue_limits"])
     limits = [(name, one.max_running, one.max_pending, one.when_full) for name, one in generation.limits.items()]
     tx.executemany(SQL["insert_queue_limit"], limits)
+
+
+def _rank(one: AllowedFunction | None) -> tuple[str, int] | None:
+    """Give what the rows of its executions repeat."""
+    return None if one is None else (one.component, one.priority)
+
+
+def _allowed(tx: Transaction) -> dict[str, AllowedFunction]:
+    return {
+        one["ffqn"]: AllowedFunction(
+            one["digest"], one["component"], one["on_upgrade"], rows.labels_of(one["labels"]), one["priority"]
+        )
+        for one in tx.execute(SQL["read_allowed"]).fetchall()
+    }
 
 
 def read_active(tx: Transaction) -> Generation | None:
@@ -57,17 +101,11 @@ def read_active(tx: Transaction) -> Generation | None:
     row = tx.execute(SQL["active_generation"]).fetchone()
     if row is None:
         return None
-    allowed = {
-        one["ffqn"]: AllowedFunction(
-            one["digest"], one["component"], one["on_upgrade"], rows.labels_of(one["labels"]), one["priority"]
-        )
-        for one in tx.execute(SQL["read_allowed"]).fetchall()
-    }
     limits = {
         one["component"]: QueueLimit(one["max_running"], one["max_pending"], one["when_full"])
         for one in tx.execute(SQL["read_queue_limits"]).fetchall()
     }
-    return _generation(tx, row, allowed, limits)
+    return _generation(tx, row, _allowed(tx), limits)
 
 
 def read(tx: Transaction, number: int) -> Generation | None:

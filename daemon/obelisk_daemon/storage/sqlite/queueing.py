@@ -1,7 +1,7 @@
 """Logical transactions that add to the queue from outside, within its limits (DESIGN.md section 5)."""
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.errors import ConflictError, QueueFullError
+from obelisk_daemon.errors import CallerError, ConflictError, QueueFullError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Created
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord
@@ -16,6 +16,8 @@ def submit(tx: Transaction, new: NewExecution) -> bool:
     """Insert a top-level execution, once."""
     if _is_there(tx, new):
         return False
+    if tx.execute(SQL["is_allowed"], (new.created.ffqn,)).fetchone() is None:
+        raise CallerError("function_not_found", f"the active generation has no {new.created.ffqn} any more")
     problem = _make_room(tx, new)
     if problem is not None:
         raise QueueFullError("queue_full", problem)

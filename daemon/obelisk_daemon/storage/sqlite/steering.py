@@ -21,12 +21,14 @@ def pause(tx: Transaction, execution_id: ExecutionId, at: Instant) -> bool:
         ConflictError: `already_finished`, `cancelling`, or `running`: an activity that runs can't be paused.
     """
     state = rows.read_state(tx, execution_id)
-    if state.lifecycle == "paused":
+    if state.lifecycle == "paused" and state.pause_reason == "operator":
         return False
     if state.status == "finished":
         raise ConflictError("already_finished", f"{execution_id} has finished")
     if state.lifecycle == "cancelling":
         raise ConflictError("cancelling", f"{execution_id} is being cancelled")
+    if state.lifecycle == "paused":  # by the daemon, which would lift it by itself
+        state = writes.add_event(tx, execution_id, state, Unpaused("operator"), at)
     if state.status == "locked":
         _, created = rows.read_created(tx, execution_id)
         if created.terms is None:  # an activity, which has no log to go on from

@@ -167,10 +167,19 @@ class SqliteStore:
         return await self.reads.generations(before, limit)
 
     async def activate(
-        self, generation: Generation, codes: Sequence[StoredComponent], proposed: tuple[str, str] | None = None
-    ) -> None:
+        self,
+        generation: Generation,
+        codes: Sequence[StoredComponent],
+        proposed: tuple[str, str] | None = None,
+        *,
+        strands: bool = False,
+    ) -> int:
         """Make a generation the active one."""
-        await self._write(lambda tx: generations.activate(tx, generation, codes, proposed))
+        return await self._write(lambda tx: generations.activate(tx, generation, codes, proposed, strands=strands))
+
+    async def note_proposal(self, host: str, content_hash: str) -> None:
+        """Note the hash of a host's file."""
+        await self._write(lambda tx: tx.execute(SQL["set_proposal"], (host, content_hash)))
 
     async def proposal(self, host: str) -> str | None:
         """Read the hash of the last file of a host that became a generation."""

@@ -104,6 +104,9 @@ ORDER BY due_at, execution_id;
 -- name: locked_of
 SELECT count(*) FROM execution WHERE status = 'locked' AND status <> 'finished' AND component = ?;
 
+-- name: is_allowed
+SELECT 1 FROM allowed WHERE ffqn = ?;
+
 -- name: allows
 SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ?;
 
