@@ -114,10 +114,17 @@ def insert_execution(tx: Transaction, new: NewExecution) -> None:
         *projection(state)[1:],
     )
     tx.execute(SQL["insert_execution"], row)
+    if is_queued(state):
+        tx.execute(SQL["count_queued"], (created.component,))
     insert_events(tx, new.execution_id, new.entries)
     if new.failure is not None:
         insert_failure(tx, new.execution_id, new.failure)
     tx.changes.append(change_of(new.execution_id, state))
+
+
+def is_queued(state: State) -> bool:
+    """Tell if an execution waits and was never started: that is what `max_pending` counts."""
+    return state.status == "pending_at" and state.started_at is None
 
 
 def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:

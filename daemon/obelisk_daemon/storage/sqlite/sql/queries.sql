@@ -121,6 +121,22 @@ SELECT version, message FROM failed_digest WHERE execution_id = ? AND digest = ?
 -- name: forget_failed_digest
 DELETE FROM failed_digest WHERE execution_id = ? AND digest = ?;
 
+-- name: count_queued
+INSERT INTO queue_length (component, never_started) VALUES (?, 1)
+ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
+
+-- name: count_unqueued
+UPDATE queue_length SET never_started = never_started - 1
+WHERE component = (SELECT component FROM execution WHERE execution_id = ?);
+
+-- name: forget_queue_lengths
+DELETE FROM queue_length;
+
+-- name: count_queues_again
+INSERT INTO queue_length (component, never_started)
+SELECT component, count(*) FROM execution INDEXED BY execution_unfinished
+WHERE status = 'pending_at' AND status <> 'finished' AND started_at IS NULL GROUP BY component;
+
 -- What waits of a component, and of all, and how much may.
 -- name: queue_room
 SELECT l.component, l.max_pending, l.when_full, coalesce(
