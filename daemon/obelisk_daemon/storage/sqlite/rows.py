@@ -97,8 +97,8 @@ def labels_of(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def insert_execution(tx: Transaction, new: NewExecution) -> None:
-    """Insert the row and the first events of an execution."""
+def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None) -> None:
+    """Insert the row and the first events of an execution; its rank is looked up where it isn't known."""
     created, state = new.created, new.state
     parent_id, parent_join_set = created.parent or (None, None)
     row = (
@@ -110,6 +110,7 @@ def insert_execution(tx: Transaction, new: NewExecution) -> None:
         parent_join_set,
         ",".join(created.labels),
         created.priority,
+        rank,
         new.entries[0].created_at,
         *projection(state)[1:],
     )

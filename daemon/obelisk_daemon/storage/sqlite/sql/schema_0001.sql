@@ -32,11 +32,12 @@ CREATE TABLE execution (
     response_count INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- next_pending, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
-CREATE INDEX execution_unfinished ON execution (status, due_at) WHERE status <> 'finished';
--- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue
+-- next_pending, forsaken, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
+CREATE INDEX execution_unfinished ON execution (status, executor_id, due_at) WHERE status <> 'finished';
+-- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue. What an executor has in memory is in none: it would
+-- come and go with every response.
 CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
-    WHERE status = 'pending_at' AND lifecycle = 'active';
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL;
 -- eviction_victim
 CREATE INDEX execution_never_started ON execution (component, rank, created_at)
     WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL;
