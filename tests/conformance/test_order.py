@@ -15,11 +15,13 @@ from tests.building import (
     RunScript,
     created,
     execution_id,
+    new_execution,
 )
 from tests.conformance.world import World
 
 pytestmark = pytest.mark.anyio
 NOTHING = "testing:other/other.nothing"
+HOT_GRACE = 5_000_000
 THREE = [(ACTIVITY, DIGEST), (WORKFLOW, DIGEST), (NOTHING, DIGEST)]
 
 
@@ -218,3 +220,58 @@ async def test_what_goes_with_its_function_to_another_component_counts_there(wor
     await world.activate(2, moved, other=QueueLimit(max_running=1))
     assert await world.lock() == []
     assert (await world.row(execution_id(1))).component == "other"
+
+
+# what another executor has in memory, and has not gone on with
+
+
+async def forsaken(world: World, number: int, **of: object) -> ExecutionId:
+    """Have a workflow wait in memory, and its response come so long ago that others may lock it."""
+    await world.submit_many([created(WORKFLOW, **of)], first=number)
+    labels = of.get("labels", ())
+    (held,) = await world.lock(runnable=[(WORKFLOW, DIGEST)], labels=labels)  # type: ignore[arg-type]
+    await world.append(RunScript(held).sleep(world.now, 1, world.now))
+    await world.fire()
+    return held.execution_id
+
+
+async def test_what_another_executor_forsakes_has_the_place_that_its_priority_and_its_age_give_it(world: World) -> None:
+    later = world.now + HOT_GRACE
+    await forsaken(world, 1)
+    await forsaken(world, 2, priority=6)
+    await world.submit_many(
+        [created(WORKFLOW, due_at=later - 1), created(priority=7), created(WORKFLOW, due_at=later + 1)], first=3
+    )
+    assert numbers(await world.locked_ids(executor=OTHER_EXECUTOR, at=later + 1)) == [4, 2, 3, 1, 5]
+
+
+async def test_what_another_executor_forsakes_goes_only_to_one_that_may_run_it(world: World) -> None:
+    later = world.now + HOT_GRACE
+    one = await forsaken(world, 1, labels=("gpu",))
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later, runnable=[(ACTIVITY, DIGEST)], labels={"gpu"}) == []
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later) == []
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later - 1, labels={"gpu"}) == []
+    assert await world.lock(at=later, labels={"gpu"}) == []  # it is the one that has it
+    await world.activate(2, {WORKFLOW: OTHER_DIGEST})
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later, labels={"gpu"}) == []
+    await world.activate(3, {WORKFLOW: DIGEST}, fibo=QueueLimit(max_running=0))
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later, labels={"gpu"}) == []
+    await world.activate(4, {ACTIVITY: DIGEST})
+    assert await world.lock(executor=OTHER_EXECUTOR, at=later, labels={"gpu"}) == []
+    await world.activate(5, {WORKFLOW: DIGEST})
+    assert await world.locked_ids(executor=OTHER_EXECUTOR, at=later, labels={"gpu"}) == [one]
+
+
+async def test_what_an_executor_has_in_memory_makes_its_locks_no_dearer(world: World) -> None:
+    async def cost(many: range) -> int:
+        for number in many:
+            await world.store.submit(new_execution(created(WORKFLOW), number, at=world.now))
+            (held,) = await world.lock(checked=False)
+            await world.store.append(RunScript(held).sleep(world.now, 1, world.now)).durable()
+        await world.store.fire_delays(world.now, 1_000)
+        steps, held = await world.steps(world.lock(at=world.now + HOT_GRACE, checked=False))
+        assert held == []
+        return steps
+
+    few = await cost(range(1, 4))
+    assert await cost(range(4, 100)) <= few + 50

@@ -1,4 +1,4 @@
-"""How many wait is counted by triggers: after any operations it is what a count over the table gives."""
+"""How many wait is counted as they come and go: after any operations it is what a count over the table gives."""
 
 import asyncio
 import contextlib

@@ -113,7 +113,8 @@ class Executor:
             if isinstance(run, WorkflowRun):
                 self._renew(run, before)
         for resting in self._resting.values():
-            self._evict(resting)
+            for newest in list(resting.values())[-1:]:
+                self._evict(resting, newest.function.component.max_hot)
         self.wake()
 
     def _renew(self, run: WorkflowRun, before: ExecutorPlan) -> None:
@@ -178,13 +179,15 @@ class Executor:
 
     def rest(self, run: Run) -> None:
         """Free the slot of a workflow that waits; of too many in memory, drop those that have waited longest."""
-        resting = self._resting.setdefault(run.function.component.name, {})
+        component = run.function.component
+        resting = self._resting.setdefault(component.name, {})
         resting[run.execution_id] = run
-        self._evict(resting)
+        if len(resting) > component.max_hot:
+            self._evict(resting, component.max_hot)
         self._give_back(run)
 
-    def _evict(self, resting: dict[ExecutionId, Run]) -> None:
-        while resting and len(resting) > next(reversed(resting.values())).function.component.max_hot:
+    def _evict(self, resting: dict[ExecutionId, Run], most: int) -> None:
+        while len(resting) > most:
             resting.pop(next(iter(resting))).drop("evicted")
 
     def resume(self, run: Run) -> None:

@@ -108,7 +108,8 @@ class ExecutorPlan:
 
     def callee(self, ffqn: str, caller_digest: str) -> FunctionPlan | None:
         """Find a function that some code calls; None where there is none of the type that this code knows."""
-        return None if (caller_digest, ffqn) in self._broken else self.functions.get(ffqn)
+        is_broken = self._broken and (caller_digest, ffqn) in self._broken
+        return None if is_broken else self.functions.get(ffqn)
 
     def offers(self, function: FunctionPlan) -> bool:
         """Tell if this executor has all labels that the function requires."""

@@ -49,11 +49,21 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
 def _insert_children(tx: Transaction, children: Sequence[NewExecution]) -> tuple[ExecutionId, ...]:
     left_unlocked = []
     for child in children:
-        if child.state.status == "locked" and not _may_run(tx, child):
+        rank = _rank_of_locked(tx, child) if child.state.status == "locked" else None
+        if rank is None and child.state.status == "locked":
             left_unlocked.append(child.execution_id)
             child = msgspec.structs.replace(child, entries=child.entries[:1], state=fold(child.entries[:1]))  # noqa: PLW2901
-        rows.insert_execution(tx, child)
+        rows.insert_execution(tx, child, rank)
     return tuple(left_unlocked)
+
+
+def _rank_of_locked(tx: Transaction, child: NewExecution) -> int | None:
+    """Give the rank of a child that its executor has locked; None if that was by the rules of another generation."""
+    locked = child.entries[-1].event
+    assert isinstance(locked, Locked)
+    values = (child.created.ffqn, locked.digest, locked.generation)
+    row = tx.execute(SQL["rank_of_locked_child"], values).fetchone()
+    return None if row is None else int(row["rank"])
 
 
 def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> None:
@@ -63,13 +73,6 @@ def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> 
             parent_id, join_set = child.created.parent
             finished = ChildFinished(child.execution_id, child.state.outcome)
             writes.respond(tx, NewResponse(parent_id, join_set, child.state.changed_at, finished))
-
-
-def _may_run(tx: Transaction, child: NewExecution) -> bool:
-    locked = child.entries[-1].event
-    assert isinstance(locked, Locked)
-    values = (child.created.ffqn, locked.digest, locked.generation)
-    return tx.execute(SQL["allows_child"], values).fetchone() is not None
 
 
 def _insert_details(tx: Transaction, made: Append) -> None:

@@ -77,6 +77,8 @@ def _allow(tx: Transaction, generation: Generation, before: Mapping[str, Allowed
         tx.execute(SQL["insert_allowed"], values)
     if any(_rank(before.get(ffqn)) != _rank(one) for ffqn, one in generation.allowed.items()):
         tx.execute(SQL["follow_functions"])
+        tx.execute(SQL["forget_queue_lengths"])
+        tx.execute(SQL["count_queues_again"])
     tx.execute(SQL["clear_queue_limits"])
     limits = [(name, one.max_running, one.max_pending, one.when_full) for name, one in generation.limits.items()]
     tx.executemany(SQL["insert_queue_limit"], limits)

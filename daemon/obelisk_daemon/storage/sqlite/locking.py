@@ -31,6 +31,16 @@ class _Taken(msgspec.Struct, frozen=True):
     upgrade_from: str | None
 
 
+class _Queue(msgspec.Struct, frozen=True):
+    """What waits of a function under one rank, submitted with the same labels.
+
+    `rule` names it, and says what the active generation has for it; `due` is read as far as it is wanted.
+    """
+
+    rule: sqlite3.Row
+    due: Iterable[sqlite3.Row]
+
+
 def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[Held]:
     """Lock due executions for `runs`: highest priority first, in it one of each function in turn, oldest due first."""
     chosen = _choose(tx, request)
@@ -52,11 +62,11 @@ def _choose(tx: Transaction, request: LockRequest) -> list[_Taken]:
     turns = {ffqn: turn for turn, ffqn in enumerate(known)}
     room = _Room(tx)
     chosen: list[_Taken] = []
-    for _, queues in groupby(_queues(tx, known), key=lambda queue: queue["rank"]):
-        mine = [queue for queue in queues if _offers(request, queue)]
-        by_function = [list(of) for _, of in groupby(mine, key=lambda queue: queue["ffqn"])]
-        by_function.sort(key=lambda of: turns[of[0]["ffqn"]])
-        lanes = [_Lane(tx, request, of, known[of[0]["ffqn"]]) for of in by_function]
+    for _, queues in groupby(_queues(tx, request, known), key=lambda queue: queue.rule["rank"]):
+        mine = [queue for queue in queues if _offers(request, queue.rule)]
+        by_function = [list(of) for _, of in groupby(mine, key=lambda queue: queue.rule["ffqn"])]
+        by_function.sort(key=lambda of: turns[of[0].rule["ffqn"]])
+        lanes = [_Lane(tx, request.abi, of, known[of[0].rule["ffqn"]]) for of in by_function]
         while lanes and len(chosen) < request.limit:
             for lane in list(lanes):
                 taken = lane.next(room)
@@ -76,23 +86,56 @@ def _known(runnable: Iterable[Runnable]) -> _Known:
     return known
 
 
-def _queues(tx: Transaction, known: _Known) -> Iterator[sqlite3.Row]:
-    """Give the queues in which something waits, due or not, of functions that the executor knows and all may run."""
-    after: tuple[int, str, str] = (-1, "", "")
-    while (queue := tx.execute(SQL["next_queue"], after).fetchone()) is not None:
-        is_known = queue["digest"] is not None and queue["ffqn"] in known
-        after = (queue["rank"], queue["ffqn"], queue["labels"] if is_known else _PAST_ALL_LABELS)
-        if is_known and _has_code(queue, known[queue["ffqn"]]):
+def _queues(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_Queue]:
+    """Give the queues in which something waits, due or not, and which this executor has code for; in order."""
+    for queue in merge(_waiting(tx, request, known), _forsaken(tx, request), key=lambda queue: _place(queue.rule)):
+        ffqn = queue.rule["ffqn"]
+        if ffqn in known and _has_code(queue.rule, known[ffqn]):
             yield queue
 
 
-def _has_code(queue: sqlite3.Row, known: Mapping[str, Runnable]) -> bool:
+def _waiting(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_Queue]:
+    """Give the queues of what nobody has in memory, each found from the one before."""
+    after: tuple[int, str, str] = (-1, "", "")
+    while (rule := tx.execute(SQL["next_queue"], after).fetchone()) is not None:
+        rank, ffqn, labels = _place(rule)
+        may_run = rule["digest"] is not None and ffqn in known
+        after = (rank, ffqn, labels if may_run else _PAST_ALL_LABELS)
+        if may_run:
+            yield _Queue(rule, _due(tx, rule, request))
+
+
+def _due(tx: Transaction, rule: sqlite3.Row, request: LockRequest) -> Iterator[sqlite3.Row]:
+    yield from tx.execute(SQL["due_in_queue"], (*_place(rule), request.at))
+
+
+def _forsaken(tx: Transaction, request: LockRequest) -> Iterator[_Queue]:
+    """Give what another executor has in memory, and has not gone on with in its time; mostly there is nothing."""
+    found = tx.execute(SQL["forsaken"], (request.executor_id, request.at)).fetchall()
+    found.sort(key=lambda row: (*_place(row), *_age(row)))
+    for place, due in groupby(found, key=_place):
+        rule = tx.execute(SQL["rule_of"], place).fetchone()
+        if rule is not None:
+            yield _Queue(rule, list(due))
+
+
+def _place(row: sqlite3.Row) -> tuple[int, str, str]:
+    """Name the queue of an execution."""
+    return row["rank"], row["ffqn"], row["labels"]
+
+
+def _age(row: sqlite3.Row) -> tuple[int, str]:
+    """Put executions in order, the longest due first."""
+    return row["due_at"], row["execution_id"]
+
+
+def _has_code(rule: sqlite3.Row, known: Mapping[str, Runnable]) -> bool:
     """Tell if anything in a queue may run on code that the executor has: older code only where a policy keeps it."""
-    return queue["digest"] in known or queue["on_upgrade"] in ("pin", "replay")
+    return rule["digest"] in known or rule["on_upgrade"] in ("pin", "replay")
 
 
-def _offers(request: LockRequest, queue: sqlite3.Row) -> bool:
-    required = {*rows.labels_of(queue["function_labels"]), *rows.labels_of(queue["labels"])}
+def _offers(request: LockRequest, rule: sqlite3.Row) -> bool:
+    required = {*rows.labels_of(rule["function_labels"]), *rows.labels_of(rule["labels"])}
     return required <= request.labels
 
 
@@ -115,23 +158,14 @@ class _Room:
 
 
 class _Lane:
-    """What is due of one function under one rank and may run here, oldest first; read as far as it is wanted.
+    """What is due of one function under one rank and may run here, oldest first; read as far as it is wanted."""
 
-    Each of `queues` holds those that were submitted with the same labels.
-    """
-
-    def __init__(
-        self, tx: Transaction, request: LockRequest, queues: Sequence[sqlite3.Row], known: Mapping[str, Runnable]
-    ) -> None:
+    def __init__(self, tx: Transaction, abi: int, queues: Sequence[_Queue], known: Mapping[str, Runnable]) -> None:
         self._tx = tx
-        self._queue = queues[0]
-        self._abi = request.abi
+        self._rule = queues[0].rule
+        self._abi = abi
         self._known = known
-        due = [
-            tx.execute(SQL["due_in_queue"], (q["rank"], q["ffqn"], q["labels"], request.at, request.executor_id))
-            for q in queues
-        ]
-        self._due = merge(*due, key=lambda row: (row["due_at"], row["execution_id"]))
+        self._due = iter(queues[0].due) if len(queues) == 1 else merge(*[queue.due for queue in queues], key=_age)
 
     def next(self, room: _Room) -> _Taken | None:
         for row in self._due:
@@ -139,19 +173,19 @@ class _Lane:
             function = self._known.get(digest)
             if function is None:
                 continue
-            if not room.take(self._queue["component"]):
+            if not room.take(self._rule["component"]):
                 return None
-            moves = self._queue["on_upgrade"] == "replay" and row["started_at"] is not None and row["digest"] != digest
+            moves = self._rule["on_upgrade"] == "replay" and row["started_at"] is not None and row["digest"] != digest
             return _Taken(row, function, row["digest"] if moves else None)
         return None
 
     def _digest_for(self, row: sqlite3.Row) -> str:
         """Give the code that an execution is to run on: the current one, or its own where the policy keeps it there."""
-        current: str = self._queue["digest"]
+        current: str = self._rule["digest"]
         own: str = row["digest"]
         if own == current or row["started_at"] is None:
             return current
-        match self._queue["on_upgrade"]:
+        match self._rule["on_upgrade"]:
             case "pin":
                 return own
             case "replay":

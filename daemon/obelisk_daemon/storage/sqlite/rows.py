@@ -97,8 +97,8 @@ def labels_of(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def insert_execution(tx: Transaction, new: NewExecution) -> None:
-    """Insert the row and the first events of an execution."""
+def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None) -> None:
+    """Insert the row and the first events of an execution; its rank is looked up where it isn't known."""
     created, state = new.created, new.state
     parent_id, parent_join_set = created.parent or (None, None)
     row = (
@@ -110,14 +110,22 @@ def insert_execution(tx: Transaction, new: NewExecution) -> None:
         parent_join_set,
         ",".join(created.labels),
         created.priority,
+        rank,
         new.entries[0].created_at,
         *projection(state)[1:],
     )
     tx.execute(SQL["insert_execution"], row)
+    if is_queued(state):
+        tx.execute(SQL["count_queued"], (created.component,))
     insert_events(tx, new.execution_id, new.entries)
     if new.failure is not None:
         insert_failure(tx, new.execution_id, new.failure)
     tx.changes.append(change_of(new.execution_id, state))
+
+
+def is_queued(state: State) -> bool:
+    """Tell if an execution waits and was never started: that is what `max_pending` counts."""
+    return state.status == "pending_at" and state.started_at is None
 
 
 def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:

@@ -73,6 +73,8 @@ def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: E
     values = (*rows.projection(after_it), execution_id, state.version)
     if tx.execute(SQL["update_by_version"], values).rowcount != 1:
         raise VersionConflictError(execution_id)
+    if rows.is_queued(state) and not rows.is_queued(after_it):
+        tx.execute(SQL["count_unqueued"], (execution_id,))
     rows.insert_events(tx, execution_id, (entry,))
     tx.changes.append(rows.change_of(execution_id, after_it))
     return after_it

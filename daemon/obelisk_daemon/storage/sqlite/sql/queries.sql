@@ -3,8 +3,8 @@ INSERT INTO execution (
     execution_id, ffqn, component, digest, parent_id, parent_join_set, labels, priority, rank, created_at,
     changed_at, version, status, lifecycle, due_at, executor_id, run_id, locked_version, failed_attempts, join_set,
     pause_reason, outcome, started_at
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 9 - coalesce(?8, (SELECT priority FROM allowed WHERE ffqn = ?2), 5), ?9,
-    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22);
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(?9, 9 - coalesce(?8, (SELECT priority FROM allowed WHERE ffqn = ?2), 5)),
+    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23);
 
 -- name: insert_event
 INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
@@ -90,15 +90,30 @@ SELECT body FROM event WHERE execution_id = ? AND version = ?;
 SELECT q.rank, q.ffqn, q.labels, a.digest, a.component, a.on_upgrade, a.labels AS function_labels
 FROM (
     SELECT rank, ffqn, labels FROM execution INDEXED BY execution_queue
-    WHERE status = 'pending_at' AND lifecycle = 'active' AND (rank, ffqn, labels, due_at) > (?, ?, ?, 9223372036854775807)
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND (rank, ffqn, labels, due_at) > (?, ?, ?, 9223372036854775807)
     ORDER BY rank, ffqn, labels, due_at LIMIT 1
 ) q LEFT JOIN allowed a ON a.ffqn = q.ffqn;
 
 -- name: due_in_queue
 SELECT * FROM execution INDEXED BY execution_queue
-WHERE status = 'pending_at' AND lifecycle = 'active' AND rank = ? AND ffqn = ? AND labels = ? AND due_at <= ?
-  AND (executor_id IS NULL OR executor_id <> ?)
+WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ? AND ffqn = ? AND labels = ?
+  AND due_at <= ?
 ORDER BY due_at, execution_id;
+
+-- Workflows that another executor keeps in memory, and has not gone on with in the time it had after their response.
+-- In two parts, so that it passes over all that the asking executor has in memory itself.
+-- name: forsaken
+SELECT * FROM execution INDEXED BY execution_unfinished
+WHERE status = 'pending_at' AND status <> 'finished' AND executor_id > '' AND executor_id < ?1 AND due_at <= ?2
+  AND lifecycle = 'active'
+UNION ALL
+SELECT * FROM execution INDEXED BY execution_unfinished
+WHERE status = 'pending_at' AND status <> 'finished' AND executor_id > ?1 AND due_at <= ?2 AND lifecycle = 'active';
+
+-- The same of one queue as `next_queue` gives.
+-- name: rule_of
+SELECT ?1 AS rank, ?2 AS ffqn, ?3 AS labels, digest, component, on_upgrade, labels AS function_labels
+FROM allowed WHERE ffqn = ?2;
 
 -- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index.
 -- name: locked_of
@@ -111,8 +126,8 @@ SELECT 1 FROM allowed WHERE ffqn = ?;
 SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ?;
 
 -- A child that its parent's executor locks as it makes it: that executor knows only the rules of its own generation.
--- name: allows_child
-SELECT 1 FROM allowed WHERE ffqn = ? AND digest = ? AND ? = (SELECT max(number) FROM generation);
+-- name: rank_of_locked_child
+SELECT 9 - priority AS rank FROM allowed WHERE ffqn = ? AND digest = ? AND ? = (SELECT max(number) FROM generation);
 
 -- name: insert_failed_digest
 INSERT INTO failed_digest (execution_id, digest, abi, version, message) VALUES (?, ?, ?, ?, ?)
@@ -123,6 +138,22 @@ SELECT version, message FROM failed_digest WHERE execution_id = ? AND digest = ?
 
 -- name: forget_failed_digest
 DELETE FROM failed_digest WHERE execution_id = ? AND digest = ?;
+
+-- name: count_queued
+INSERT INTO queue_length (component, never_started) VALUES (?, 1)
+ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
+
+-- name: count_unqueued
+UPDATE queue_length SET never_started = never_started - 1
+WHERE component = (SELECT component FROM execution WHERE execution_id = ?);
+
+-- name: forget_queue_lengths
+DELETE FROM queue_length;
+
+-- name: count_queues_again
+INSERT INTO queue_length (component, never_started)
+SELECT component, count(*) FROM execution INDEXED BY execution_unfinished
+WHERE status = 'pending_at' AND status <> 'finished' AND started_at IS NULL GROUP BY component;
 
 -- What waits of a component, and of all, and how much may.
 -- name: queue_room

@@ -32,11 +32,12 @@ CREATE TABLE execution (
     response_count INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- next_pending, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
-CREATE INDEX execution_unfinished ON execution (status, due_at) WHERE status <> 'finished';
--- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue
+-- next_pending, forsaken, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
+CREATE INDEX execution_unfinished ON execution (status, executor_id, due_at) WHERE status <> 'finished';
+-- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue. What an executor has in memory is in none: it would
+-- come and go with every response.
 CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
-    WHERE status = 'pending_at' AND lifecycle = 'active';
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL;
 -- eviction_victim
 CREATE INDEX execution_never_started ON execution (component, rank, created_at)
     WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL;
@@ -148,29 +149,12 @@ CREATE TABLE failed_digest (
     PRIMARY KEY (execution_id, digest, abi)
 ) STRICT, WITHOUT ROWID;
 
--- How many executions of a component wait and were never started, kept by the triggers.
+-- How many executions of a component wait and were never started. No trigger keeps it: one would cost every step of
+-- every workflow, and what begins or ends to wait is written in two places.
 CREATE TABLE queue_length (
     component TEXT PRIMARY KEY,
     never_started INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER execution_queued AFTER INSERT ON execution WHEN NEW.status = 'pending_at' BEGIN
-    INSERT INTO queue_length (component, never_started) VALUES (NEW.component, 1)
-        ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
-END;
-CREATE TRIGGER execution_unqueued AFTER UPDATE OF status ON execution
-WHEN OLD.status = 'pending_at' AND OLD.started_at IS NULL
-    AND (NEW.status <> 'pending_at' OR NEW.started_at IS NOT NULL)
-BEGIN
-    UPDATE queue_length SET never_started = never_started - 1 WHERE component = NEW.component;
-END;
-
-CREATE TRIGGER execution_moved AFTER UPDATE OF component ON execution
-WHEN NEW.component <> OLD.component AND NEW.status = 'pending_at' AND NEW.started_at IS NULL
-BEGIN
-    UPDATE queue_length SET never_started = never_started - 1 WHERE component = OLD.component;
-    INSERT INTO queue_length (component, never_started) VALUES (NEW.component, 1)
-        ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
-END;
 
 CREATE TABLE executor (
     executor_id TEXT PRIMARY KEY,
