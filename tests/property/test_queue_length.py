@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obelisk_daemon.errors import ConflictError, QueueFullError
+from obelisk_daemon.errors import CallerError, ConflictError, QueueFullError
 from obelisk_daemon.execution.events import Finished, Schedule, TemporarilyFailed
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.generations import AllowedFunction, QueueLimit
@@ -172,7 +172,7 @@ async def live(seed: int, chosen: list[int], directory: str) -> None:
         life = Life(World(store), seed)
         await life.world.activate(1, {ffqn: AllowedFunction(DIGEST, "a") for ffqn in _FUNCTIONS})
         for choice in chosen:
-            with contextlib.suppress(ConflictError):
+            with contextlib.suppress(ConflictError, CallerError):
                 await life.operations[choice]()
             await life.check()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import SqliteStore
+from tests.integration.storage.opening import open_active
 
 
 @pytest.fixture
@@ -17,5 +18,5 @@ def broken() -> list[OutcomeUnknownError]:
 
 @pytest.fixture
 async def store(tmp_path: Path, broken: list[OutcomeUnknownError]) -> AsyncIterator[SqliteStore]:
-    async with open_store(tmp_path / "obelisk.db", broken.append) as opened:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as opened:
         yield opened

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.storage.records import ListFilter
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import created, new_execution
+from tests.integration.storage.opening import open_active
 
 
 def broken(error: OutcomeUnknownError) -> None:
@@ -27,7 +28,7 @@ async def fill(store: SqliteStore, first: int) -> int:
 async def main(directory: Path) -> None:
     ballast = directory / "ballast"
     ballast.write_bytes(b"x" * 300_000)
-    async with open_store(directory / "obelisk.db", broken) as store:
+    async with open_active(directory / "obelisk.db", broken) as store:
         number = await fill(store, 1)
         assert await fill(store, number) == number
         ballast.unlink()

@@ -13,11 +13,12 @@ import pytest
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.storage.records import LogLine
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import OK, created, execution_id, new_execution
 from tests.conformance.world import World
 from tests.fakes.clock import START
 from tests.fakes.failing_database import Faults, sqlite_error
+from tests.integration.storage.opening import open_active
 
 pytestmark = pytest.mark.anyio
 FULL = sqlite_error("database or disk is full", sqlite3.SQLITE_FULL)
@@ -64,7 +65,6 @@ async def test_a_store_works_on_when_there_is_room_again(store: SqliteStore) -> 
 
 async def test_a_full_database_leaves_nothing_of_an_append(store: SqliteStore) -> None:
     world = World(store)
-    await world.activate()
     run = await world.start()
     await limit_pages(store, 20)
     lines = tuple(LogLine(START, "info", "x" * 10_000) for _ in range(100))
@@ -77,7 +77,6 @@ async def test_a_full_database_leaves_nothing_of_an_append(store: SqliteStore) -
 
 async def test_a_write_that_came_after_one_without_room_is_refused(store: SqliteStore) -> None:
     world = World(store)
-    await world.activate()
     first, second = await world.start(), await world.start(created(), 2)
     await limit_pages(store, 20)
     lines = tuple(LogLine(START, "info", "x" * 10_000) for _ in range(100))
@@ -91,7 +90,7 @@ async def test_a_write_that_came_after_one_without_room_is_refused(store: Sqlite
 async def test_a_disk_that_is_full_at_the_commit_is_no_unknown_outcome(faults: Faults, tmp_path: Path) -> None:
     """In WAL mode that is where it shows: until then the pages are in memory."""
     broken: list[OutcomeUnknownError] = []
-    async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
         world = World(store)
         faults.arm("COMMIT", FULL)
         answers = await asyncio.gather(
@@ -109,7 +108,7 @@ async def test_a_commit_that_fails_otherwise_has_an_unknown_outcome_for_everyone
     faults: Faults, tmp_path: Path
 ) -> None:
     broken: list[OutcomeUnknownError] = []
-    async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
         changes: list[object] = []
         store.subscribe(changes.append)
         faults.arm("COMMIT", IO_ERROR)
@@ -121,7 +120,7 @@ async def test_a_commit_that_fails_otherwise_has_an_unknown_outcome_for_everyone
 
 
 async def test_after_an_unknown_outcome_every_write_is_refused_and_reads_go_on(faults: Faults, tmp_path: Path) -> None:
-    async with open_store(tmp_path / "obelisk.db", lambda _: None) as store:
+    async with open_active(tmp_path / "obelisk.db", lambda _: None) as store:
         await store.submit(new_execution(created()))
         faults.arm("COMMIT", IO_ERROR)
         first = asyncio.get_running_loop().create_task(store.submit(new_execution(created(), 2)))
@@ -136,7 +135,7 @@ async def test_after_an_unknown_outcome_every_write_is_refused_and_reads_go_on(f
 
 async def test_what_was_queued_behind_an_unknown_outcome_is_refused(faults: Faults, tmp_path: Path) -> None:
     broken: list[OutcomeUnknownError] = []
-    async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
         faults.arm("COMMIT", IO_ERROR)
         behind = []
 
@@ -155,7 +154,7 @@ async def test_what_was_queued_behind_an_unknown_outcome_is_refused(faults: Faul
 @pytest.mark.parametrize("statement", ["BEGIN", "SAVEPOINT", "RELEASE", "INSERT INTO execution"])
 async def test_a_statement_that_fails_is_no_unknown_outcome(faults: Faults, tmp_path: Path, statement: str) -> None:
     broken: list[OutcomeUnknownError] = []
-    async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
         faults.arm(statement, IO_ERROR)
         with pytest.raises(StorageUnavailableError) as refused:
             await asyncio.wait_for(store.submit(new_execution(created())), 10)
@@ -167,7 +166,7 @@ async def test_a_statement_that_fails_is_no_unknown_outcome(faults: Faults, tmp_
 
 async def test_a_rollback_that_fails_too_breaks_the_store(faults: Faults, tmp_path: Path) -> None:
     broken: list[OutcomeUnknownError] = []
-    async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
         faults.arm("INSERT INTO execution", IO_ERROR)
         faults.arm("ROLLBACK", IO_ERROR)
         with pytest.raises(OutcomeUnknownError):
@@ -183,7 +182,7 @@ async def test_a_writer_that_fails_for_another_reason_leaves_nobody_waiting(tmp_
         raise ValueError("a bug in a subscriber")
 
     async def use() -> None:
-        async with open_store(tmp_path / "obelisk.db", broken.append) as store:
+        async with open_active(tmp_path / "obelisk.db", broken.append) as store:
             store.subscribe(fail)
             for number in (1, 2):
                 with pytest.raises(OutcomeUnknownError):

@@ -11,7 +11,7 @@ from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import SqliteStore
 from obelisk_daemon.storage.sqlite.writer import Transaction
 from tests.building import (
     ACTIVITY,
@@ -27,6 +27,7 @@ from tests.building import (
 )
 from tests.conformance.world import World
 from tests.fakes.clock import START
+from tests.integration.storage.opening import open_active
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +68,6 @@ async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqliteStore
 
 async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqliteStore) -> None:
     world = World(store)
-    await world.activate()
     parent, before = await world.workflow(), store.writer.commits
     first = store.append(parent.append(world.now), linger=True)
     await asyncio.sleep(0)
@@ -78,7 +78,6 @@ async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(st
 
 async def test_a_write_that_lingers_alone_is_still_written(store: SqliteStore) -> None:
     world = World(store)
-    await world.activate()
     run = await world.start()
     await asyncio.wait_for(store.append(run.append(world.now, Finished(OK)), linger=True).durable(), 10)
 
@@ -125,7 +124,6 @@ async def test_a_write_that_fails_fails_alone_and_leaves_nothing(store: SqliteSt
 
 async def test_a_conflict_in_a_group_fails_alone(store: SqliteStore) -> None:
     world = World(store)
-    await world.activate()
     runs = [await world.start(created(), number) for number in range(1, 6)]
     appends = [run.append(world.now, Finished(OK)) for run in runs]
     await world.release(runs[2])
@@ -168,7 +166,6 @@ async def test_ids_of_runs_are_drawn_on_the_loop(store: SqliteStore) -> None:
         return run_id(len(threads))
 
     world = World(store)
-    await world.activate()
     for number in (1, 2, 3):
         await world.submit(number=number)
     runnable = [Runnable(ACTIVITY, DIGEST, lambda run, n: locked(int(run[-3:]), n))]
@@ -179,9 +176,9 @@ async def test_ids_of_runs_are_drawn_on_the_loop(store: SqliteStore) -> None:
 
 
 async def test_what_is_queued_when_the_store_closes_is_written(tmp_path: Path) -> None:
-    async with open_store(tmp_path / "other.db", pytest.fail) as closing:
+    async with open_active(tmp_path / "other.db", pytest.fail) as closing:
         tasks = submits(closing, 20)
         await asyncio.sleep(0)
     assert await asyncio.gather(*tasks) == [True] * 20
-    async with open_store(tmp_path / "other.db", pytest.fail) as reopened:
+    async with open_active(tmp_path / "other.db", pytest.fail) as reopened:
         assert await count(reopened) == 20

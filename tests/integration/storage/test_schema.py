@@ -7,8 +7,9 @@ import pytest
 
 from obelisk_daemon.errors import OperatorError
 from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import created, execution_id, new_execution
+from tests.integration.storage.opening import open_active
 
 
 def make(file: Path, *statements: str) -> bytes:
@@ -39,9 +40,9 @@ async def test_the_writer_is_set_to_survive_a_power_cut(store: SqliteStore, prag
 @pytest.mark.anyio
 async def test_a_database_is_found_again_as_it_was_left(tmp_path: Path) -> None:
     for _ in range(2):
-        async with open_store(tmp_path / "obelisk.db", pytest.fail) as store:
+        async with open_active(tmp_path / "obelisk.db", pytest.fail) as store:
             await store.submit(new_execution(created()))
-    async with open_store(tmp_path / "obelisk.db", pytest.fail) as store:
+    async with open_active(tmp_path / "obelisk.db", pytest.fail) as store:
         assert (await store.reads.summary(execution_id())).version == 1
 
 

@@ -370,7 +370,7 @@ SELECT count(*) FROM delay WHERE execution_id = ? AND join_set = ?;
 -- name: queued_before
 SELECT count(*) FROM (
     SELECT 1 FROM execution INDEXED BY execution_queue
-    WHERE status = 'pending_at' AND lifecycle = 'active' AND rank = ? AND ffqn = ? AND labels = ?
+    WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ? AND ffqn = ? AND labels = ?
       AND (due_at, execution_id) < (?, ?)
     LIMIT ?
 ) q;
