@@ -105,6 +105,13 @@ async def test_a_generation_that_comes_of_no_file_leaves_the_last_file_alone(wor
     assert await world.store.proposal("here") == "one"
 
 
+async def test_a_hosts_file_that_is_active_already_is_noted_and_makes_no_generation(world: World) -> None:
+    await world.store.activate(generation(2), [], ("here", "one"))
+    await world.store.note_proposal("here", "two")
+    assert await world.store.proposal("here") == "two"
+    assert [row.number for row in await world.store.generations(OLDEST, 10)] == [2, 1]
+
+
 async def test_code_is_kept_once_however_often_it_is_activated(world: World) -> None:
     await world.store.activate(generation(2), [StoredComponent(DIGEST, b"other bytes")])
     assert await world.store.component_code(DIGEST) == DIGEST.encode()
