@@ -161,6 +161,7 @@ async def test_only_what_was_started_on_other_code_is_found(world: World) -> Non
     await three_states(world)
     other = await world.workflow(5)
     await world.cancel(other.execution_id)
+    await world.submit(created(WORKFLOW), 6)
     assert await world.store.started_on_other_code(WORKFLOW, OTHER_DIGEST, 10) == [(execution_id(3), DIGEST)]
     assert await world.store.started_on_other_code(WORKFLOW, DIGEST, 10) == []
     assert await world.store.started_on_other_code(ACTIVITY, OTHER_DIGEST, 1) == [(execution_id(1), DIGEST)]

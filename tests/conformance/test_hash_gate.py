@@ -54,11 +54,11 @@ async def test_of_1000_executions_an_outdated_executor_takes_none_until_it_is_br
     assert await world.lock(runnable=current) == []
 
 
-async def call_of_its_own(world: World) -> Append:
+async def call_of_its_own(world: World, digest: str = DIGEST) -> Append:
     """Have a workflow ask for a child that its executor locks for itself in the same transaction."""
     made = (await world.workflow()).call(world.now, 1, keep=True)
     (child,) = made.children
-    entry = Entry(1, world.now, locked(77))
+    entry = Entry(1, world.now, locked(77, digest=digest))
     child = msgspec.structs.replace(child, entries=(*child.entries, entry), state=apply(child.state, entry))
     return msgspec.structs.replace(made, children=(child,))
 
@@ -91,6 +91,11 @@ async def test_a_child_that_an_outdated_executor_locks_is_made_and_left_to_other
     await world.release(RunScript(held))  # as its executor does with the run that it had made for it
     (taken,) = await world.lock(executor=OTHER_EXECUTOR, runnable={ACTIVITY: OTHER_DIGEST})
     assert (taken.execution_id, taken.locked.digest) == (child.execution_id, OTHER_DIGEST)
+
+
+async def test_a_child_that_is_locked_on_code_that_is_not_allowed_is_left_to_others(world: World) -> None:
+    made = await call_of_its_own(world, OTHER_DIGEST)
+    assert await left_unlocked(world, made) == [made.children[0].execution_id]
 
 
 async def test_a_child_is_left_to_others_where_its_executor_does_not_know_what_else_is_required_now(

@@ -1,5 +1,7 @@
 """Promises about order: priority first, functions in turn, the longest due first in each (DESIGN.md section 5)."""
 
+from datetime import timedelta
+
 import pytest
 
 from obelisk_daemon.execution.events import Created, Finished, Unlocked
@@ -115,7 +117,7 @@ async def test_a_function_that_comes_back_to_the_manifest_has_the_priority_that_
     await world.submit_many([created(), created(WORKFLOW, due_at=world.now - 5)])
     await world.activate(2, {WORKFLOW: DIGEST})
     await world.activate(3, {WORKFLOW: DIGEST, ACTIVITY: AllowedFunction(DIGEST, "fibo", priority=9)})
-    assert numbers(await world.locked_ids(limit=1)) == [1]
+    assert numbers(await world.locked_ids(limit=1, runnable=[(WORKFLOW, DIGEST), (ACTIVITY, DIGEST)])) == [1]
 
 
 # turns
@@ -236,13 +238,13 @@ async def forsaken(world: World, number: int, **of: object) -> ExecutionId:
 
 
 async def test_what_another_executor_forsakes_has_the_place_that_its_priority_and_its_age_give_it(world: World) -> None:
-    later = world.now + HOT_GRACE
-    await forsaken(world, 1)
-    await forsaken(world, 2, priority=6)
-    await world.submit_many(
-        [created(WORKFLOW, due_at=later - 1), created(priority=7), created(WORKFLOW, due_at=later + 1)], first=3
-    )
-    assert numbers(await world.locked_ids(executor=OTHER_EXECUTOR, at=later + 1)) == [4, 2, 3, 1, 5]
+    for number, priority in ((9, None), (8, 6), (2, None), (7, None), (1, 6)):
+        await forsaken(world, number, priority=priority)
+        world.clock.advance(timedelta(microseconds=10))
+    first = world.now - 50 + HOT_GRACE
+    due = [created(WORKFLOW, due_at=first - 1), created(priority=7), created(WORKFLOW, due_at=first + 25)]
+    await world.submit_many(due, first=3)
+    assert numbers(await world.locked_ids(executor=OTHER_EXECUTOR, at=first + 99)) == [4, 8, 1, 3, 9, 2, 5, 7]
 
 
 async def test_what_another_executor_forsakes_goes_only_to_one_that_may_run_it(world: World) -> None:

@@ -73,10 +73,12 @@ async def test_what_is_over_the_limit_is_refused_and_leaves_nothing(world: World
     assert await submit(world, 4, created(params=(99,)))  # the id was not taken by what was refused
 
 
-async def test_submitting_the_same_again_is_no_matter_of_the_limit(world: World) -> None:
-    await limit(world, fibo=REJECT)
+@pytest.mark.parametrize("of", [REJECT, EVICT], ids=["reject", "evict"])
+async def test_submitting_the_same_again_is_no_matter_of_the_limit(world: World, of: QueueLimit) -> None:
+    await limit(world, fibo=of)
     await fill(world)
     assert await world.store.submit(new_execution(created(), 3)) is False
+    assert await ended(world) == {}
 
 
 async def test_no_limit_is_no_limit(world: World) -> None:
@@ -118,6 +120,17 @@ async def test_a_limit_that_a_later_generation_sets_counts_what_was_there_before
     assert len(await world.lock(limit=3)) == 3
     assert await submit(world, 6)
     assert not await submit(world, 7)
+
+
+async def test_what_goes_with_its_function_to_another_component_counts_there_if_it_was_never_started(
+    world: World,
+) -> None:
+    await fill(world)
+    (held,) = await world.lock(limit=1)
+    await world.release(RunScript(held))
+    await world.activate(2, {ACTIVITY: AllowedFunction(DIGEST, "renamed")}, renamed=REJECT)
+    assert await submit(world, 4, created(component="renamed"))
+    assert not await submit(world, 5, created(component="renamed"))
 
 
 # what counts

@@ -50,6 +50,19 @@ ALONE = """(component
 """The workflow of `fanout`, which calls nobody."""
 
 
+RETYPED = """(component
+  (core module $main
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "fibo") (param i32) (result i32) (i32.const 32)))
+  (core instance $i (instantiate $main))
+  (func $fibo (param "n" u32) (result (result u64 (error string)))
+    (canon lift (core func $i "fibo") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (instance $e (export "fibo" (func $fibo)))
+  (export "testing:fibo/fibo" (instance $e)))"""
+"""The activity `fibo`, with a number of another type."""
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with open_store(tmp_path / "obelisk.db", _unexpected) as opened:
@@ -153,6 +166,21 @@ async def test_older_code_goes_on_with_its_log_where_what_it_calls_is_gone(
     verdict = await replay(program, waiting(), plan.types)
     assert (verdict.kind, verdict.got) == ("blocked", "waits for a response in join set g:1")
     assert plan.callee("testing:fibo/fibo.fibo", guests.digest("fanout")) is None
+
+
+async def test_older_code_may_not_call_what_has_another_type_now_and_new_code_may(
+    deployer: Deployer, store: SqliteStore, alone: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "retyped.wasm"
+    file.write_bytes(wasmtime.wat2wasm(RETYPED))
+    retyped = guests.manifest_entry("fibo-activity", path=str(file), digest=str(guests.build.digest(file)))
+    await propose(deployer, FIBO, fanout())
+    await start(store, guests.digest("fanout"))
+    assert await propose(deployer, retyped, alone()) == "refused"
+    assert await propose(deployer, retyped, alone(), wish=Wish(frozenset({"break"}))) == "active"
+    plan, fibo = deployer.active.plan, "testing:fibo/fibo.fibo"
+    assert plan.callee(fibo, guests.digest("fanout")) is None
+    assert plan.callee(fibo, plan.functions[FANOUT].component.digest) is plan.functions[fibo]
 
 
 def waiting() -> SavedLog:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from obelisk_daemon.execution.outcome import Failed
-from obelisk_daemon.ids import ExecutionId, RunId
+from obelisk_daemon.ids import ExecutionId, RunId, child_id
 from tests.building import OK, execution_id
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
@@ -54,24 +54,40 @@ async def test_code_of_another_component_leaves_workflows_in_memory(still: Lab) 
         assert await runs(daemon, ids) == before
 
 
+def replayed(name: str, **settings: object) -> Use:
+    return msgspec.structs.replace(FIBOA, name=name, component="fiboa", on_upgrade="replay", **settings)
+
+
+async def adopting_while_it_computes(lab: Lab, daemon: Daemon, *uses: Use) -> ExecutionId:
+    """Run a workflow, and adopt plans one after the other in the moment of its first answer, which it has not left."""
+    plans = [plan_of(lab.linked, [FIBO, use], 1) for use in uses]
+    first = child_id(execution_id(), "o:1", 1)
+
+    def adopt(change: object) -> None:
+        if getattr(change, "status", None) == "finished" and getattr(change, "execution_id", None) == first:
+            for plan in plans:
+                daemon.executor.adopt(plan, {"default": ((), 10)})
+
+    daemon.store.subscribe(adopt)
+    return await daemon.submit(RUN, 10, 3)
+
+
 async def test_code_that_is_back_before_a_workflow_blocks_leaves_it_in_memory(lab: Lab) -> None:
-    replayed = msgspec.structs.replace(FIBOA, component="fiboa", on_upgrade="replay")
-    async with lab.daemon(ELSEWHERE, replayed) as daemon:
-        other, same = [
-            plan_of(lab.linked, [ELSEWHERE, msgspec.structs.replace(replayed, name=name)], 1)
-            for name in ("fibo-workflow+1", "fibo-workflow")
-        ]
+    async with lab.daemon(FIBO, replayed("fibo-workflow")) as daemon:
+        execution = await adopting_while_it_computes(
+            lab, daemon, replayed("fibo-workflow+1"), replayed("fibo-workflow")
+        )
+        assert await daemon.result(execution) == OK
+        assert (await daemon.types(execution)).count("locked") == 1
 
-        def there_and_back(change: object) -> None:
-            if getattr(change, "status", None) == "locked":
-                daemon.executor.adopt(other, {"default": ((), 10)})
-                daemon.executor.adopt(same, {"default": ((), 10)})
 
-        daemon.store.subscribe(there_and_back)
-        execution = await daemon.submit(RUN, 10, 3)
-        await daemon.waiting(execution)
-        await daemon.settled(lambda: daemon.executor.running == 0)
-        assert daemon.executor.hot == 1
+async def test_other_settings_do_not_undo_that_a_workflow_is_to_leave_memory_for_other_code(lab: Lab) -> None:
+    async with lab.daemon(FIBO, replayed("fibo-workflow")) as daemon:
+        execution = await adopting_while_it_computes(
+            lab, daemon, replayed("fibo-workflow+1"), replayed("fibo-workflow+1", max_hot=7)
+        )
+        row = await daemon.until(lambda: daemon.row(execution), lambda row: row.executor_id is None and row.version > 2)
+        assert row.version == 8  # it has asked for its second call, and left memory there
 
 
 async def test_a_component_with_another_name_takes_its_workflows_out_of_memory_and_on(still: Lab) -> None:

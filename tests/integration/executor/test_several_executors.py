@@ -125,9 +125,20 @@ async def test_workflows_of_a_component_that_is_full_go_on_as_others_of_it_wait(
 
 async def test_a_child_of_a_component_that_is_full_waits_for_room(lab: Lab) -> None:
     async with lab.daemon(msgspec.structs.replace(FIBO, max_running=1), FIBOA) as daemon:
+        running: set[ExecutionId] = set()
+        most = 0
+
+        def look(change: object) -> None:
+            nonlocal most
+            if isinstance(change, StateChange) and "." in change.execution_id:
+                (running.add if change.status == "locked" else running.discard)(change.execution_id)
+                most = max(most, len(running))
+
+        daemon.store.subscribe(look)
         ids = [await daemon.submit(RUN, 20, 3, number=number) for number in range(1, 9)]
         for execution in ids:
             await daemon.result(execution)
+        assert most == 1
 
 
 async def test_room_that_a_cancelled_run_of_a_dead_daemon_took_is_found_again(lab: Lab) -> None:
@@ -191,6 +202,19 @@ async def test_all_of_a_daemons_executors_are_taken_over_by_the_next_daemon(
         for execution in ids:
             await daemon.result(execution)
             await daemon.check(execution)
+
+
+async def test_each_executor_takes_over_its_own_settings_and_all_take_over_the_code(lab: Lab) -> None:
+    async with lab.daemon(on(FIBO, "gpu"), slots={"a": ((), 1), "b": ((), 1)}) as daemon:
+        execution = await daemon.submit(FIBONACCI, 10)
+        newer = msgspec.structs.replace(on(FIBO, "gpu"), name="fibo-activity+1", component="fibo-activity")
+        await daemon.adopt(newer, slots={"a": (("eu",), 2), "b": (("gpu",), 3)})
+        assert await daemon.result(execution) == OK
+        assert await ran_on(daemon, execution) == ["b"]
+        assert [(sorted(one.services.plan.labels), one.max_running) for one in daemon.members] == [
+            (["eu"], 2),
+            (["gpu"], 3),
+        ]
 
 
 async def test_an_executor_locks_no_child_that_it_may_not_run(lab: Lab) -> None:

@@ -5,12 +5,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ComponentUpgraded, Locked, Paused
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, child_id
+from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.test_commits import Refusing, conflict
 from tests.integration.executor.uses import FIBO, Use, plan_of
 
 pytestmark = pytest.mark.anyio
@@ -238,9 +242,7 @@ async def test_what_diverged_once_is_not_tried_there_again_after_a_restart(lab: 
     async with lab.daemon(ELSEWHERE, FIBOA) as daemon:
         execution = await blocked(daemon)
         await daemon.adopt(ELSEWHERE, AT_ONCE)
-        await daemon.store.pause(execution, daemon.services.clock.now())
-        await daemon.store.unpause(execution, daemon.services.clock.now(), "operator")
-        await daemon.until(lambda: upgrades(daemon, execution), bool)
+        await tried(daemon, execution)
     async with lab.daemon(FIBO, AT_ONCE) as daemon:
         assert await daemon.result(execution) == OK
         assert [upgraded.ok for upgraded in await upgrades(daemon, execution)] == [False]
@@ -251,17 +253,9 @@ async def test_an_execution_moves_over_three_codes_and_stays_where_it_must(lab: 
     async with lab.daemon(ELSEWHERE, FIBOA) as daemon:
         execution = await blocked(daemon)
 
-        async def replays(use: Use) -> None:
-            """Adopt code, and have the execution be locked once."""
-            before = len(await upgrades(daemon, execution))
-            await daemon.adopt(ELSEWHERE, use)
-            await daemon.store.pause(execution, daemon.services.clock.now())
-            await daemon.store.unpause(execution, daemon.services.clock.now(), "operator")
-            await daemon.until(lambda: upgrades(daemon, execution), lambda found: len(found) > before)
-            await daemon.waiting(execution)
-
         for use in (AT_ONCE, COMPATIBLE, fiboa("fibo-workflow+2")):
-            await replays(use)
+            await daemon.adopt(ELSEWHERE, use)
+            await tried(daemon, execution)
         assert (await daemon.row(execution)).digest == digest(daemon, fiboa("fibo-workflow+2"))
         await daemon.adopt(FIBO, FIBOA)
         assert await daemon.result(execution) == OK
@@ -274,12 +268,26 @@ async def test_an_execution_moves_over_three_codes_and_stays_where_it_must(lab: 
 async def test_a_workflow_on_older_code_keeps_it_over_generations_that_do_not_touch_it(lab: Lab) -> None:
     async with lab.daemon(ELSEWHERE, FIBOA) as daemon:
         execution = await blocked(daemon)
+        await daemon.adopt(ELSEWHERE, AT_ONCE)
+        await tried(daemon, execution)
+        await daemon.settled(lambda: daemon.executor.hot == 1)
+        (run,) = daemon.members[0]._runs.values()
+        for max_hot in range(3, 6):
+            await daemon.adopt(ELSEWHERE, fiboa("fiboa-reordered", max_hot=max_hot))
+            assert [*daemon.members[0]._runs.values()] == [run]
         await daemon.adopt(FIBO, AT_ONCE)
-        await daemon.until(lambda: upgrades(daemon, execution), bool)
-        for _ in range(3):
-            await daemon.adopt(FIBO, AT_ONCE)
         assert await daemon.result(execution) == OK
         assert len(await upgrades(daemon, execution)) == 1
+        assert len(await locks(daemon, execution)) == 3
+
+
+async def tried(daemon: Daemon, execution: ExecutionId) -> None:
+    """Have a workflow be locked without its answer, and try the code that is active."""
+    before = len(await upgrades(daemon, execution))
+    await daemon.store.pause(execution, daemon.services.clock.now())
+    await daemon.store.unpause(execution, daemon.services.clock.now(), "operator")
+    await daemon.until(lambda: upgrades(daemon, execution), lambda found: len(found) > before)
+    await daemon.waiting(execution)
 
 
 # other policies
@@ -348,3 +356,45 @@ async def test_the_next_attempt_of_an_activity_runs_on_new_code_and_the_running_
         old, new = digest(daemon, faults), digest(daemon, Use("faults+1"))
         assert await locks(daemon, execution) == [old, new, new]
         assert (await daemon.types(execution))[:3] == ["created", "locked", "temporarily_timed_out"]
+
+
+async def test_a_child_that_a_daemon_locks_before_it_knows_of_newer_code_waits_and_runs_on_that_only(
+    still: Lab, clock: ManualClock
+) -> None:
+    newer, watched = Use("fibo-activity+1", component="fibo-activity"), list[Refusing]()
+
+    def over(store: SqliteStore) -> Refusing:
+        watched.append(Refusing(store, lambda _: False, conflict))
+        return watched[0]
+
+    async with still.daemon(FIBO, AT_ONCE, over=over) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit(RUN, 10, 1)
+        child = child_id(execution, "o:2", 1)
+        await daemon.waiting(execution)
+        await daemon.settled(lambda: daemon.executor.running == 0)
+        _, plan = await still.activate(daemon.store, [newer, AT_ONCE])
+        clock.advance(timedelta(seconds=1))
+        daemon.look_at_the_clock()
+        await daemon.until(lambda: daemon.row(execution), lambda row: row.join_set == "o:2")
+        await daemon.settled(lambda: daemon.executor.running == 0 and child not in daemon.members[0]._runs)
+        assert await daemon.types(child) == ["created"]
+        assert child not in {append.execution_id for append in watched[0].appends}  # no guest ran to an end
+        daemon.executor.adopt(plan, {"default": ((), 10)})
+        assert await daemon.result(execution) == OK
+        assert await locks(daemon, child) == [digest(daemon, newer)]
+
+
+async def test_a_workflow_that_computes_is_moved_by_an_operator_and_its_former_run_ends(lab: Lab) -> None:
+    spinning = Use("logging", component="logging", on_upgrade="replay")
+    newer = msgspec.structs.replace(spinning, name="logging+1")
+    async with lab.daemon(spinning) as daemon:
+        execution = await daemon.submit("testing:logging/logging.run", 0, True)
+        await daemon.settled(lambda: len(GUESTS) == 1)
+        await daemon.adopt(newer)
+        event = ComponentUpgraded(True, digest(daemon, newer), HOST_ABI, forced=True)
+        await daemon.store.upgrade(execution, event, daemon.services.clock.now())
+        await daemon.until(lambda: locks(daemon, execution), lambda found: len(found) == 2)
+        await daemon.settled(lambda: daemon.executor.running == 1 and len(GUESTS) == 1)
+        assert await locks(daemon, execution) == [digest(daemon, spinning), digest(daemon, newer)]
+        await daemon.check(execution)
+        await daemon.cancel(execution)
