@@ -45,7 +45,7 @@ wheel: $(INSTALLED) ## Build the wheel into dist/
 lock: ## Renew requirements.lock and requirements-dev.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock \
-		--group dev --group guests --group servers -o requirements-dev.lock
+		--extra otel --group dev --group guests --group servers pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was built, but not the environment
 	rm -rf dist components/build .obelisk
