@@ -12,6 +12,7 @@ import uvicorn
 from obelisk_daemon.api.access import AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
+from obelisk_daemon.api.methods import AllowedMethods
 from obelisk_daemon.api.services import Services
 
 _LOG: Final = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class ApiServer:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            AccessCheck(make_app(self._services, self._max_body)),
+            AccessCheck(AllowedMethods(make_app(self._services, self._max_body))),
             loop="none",
             http="h11",
             ws="none",
