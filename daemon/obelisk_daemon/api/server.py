@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
+from litestar.types import Scope
 
 from obelisk_daemon.api.access import AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
@@ -32,6 +33,12 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def abort(self, scope: Scope) -> None:
+        """Drop the connection of a request at once, with all that is buffered for it."""
+        for connection in self.server_state.connections:
+            if getattr(connection, "scope", None) is scope:
+                connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -97,6 +104,7 @@ class ApiServer:
             OperatorError: an address can't be had, or a passed socket can't be served; nothing is left bound.
         """
         self._server = _Server(self._config())
+        self._services.live.streams.abort = self._server.abort
         self._bound = bind_all(self._listeners, self._passed)
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
@@ -114,13 +122,15 @@ class ApiServer:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Take no more connections, end long polls at once, let requests end (5 s at most), and close."""
+        """Take no more connections, end long polls and streams at once, let requests end (5 s at most), and close."""
         self._services.watcher.close()
+        self._services.live.streams.close()
         if self._server is not None and self._task is not None:
             self._server.stopping.set()
             await asyncio.wait([self._task])
             self._release()
             self._task.result()
+        await self._services.live.close()
 
     def _release(self) -> None:
         for bound in self._bound:
