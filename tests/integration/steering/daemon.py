@@ -169,7 +169,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
         daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"
-        server = ApiServer(api, [UnixListener(daemon.socket)])
+        server = ApiServer(api, [UnixListener(daemon.socket)], access())
         await server.start()
         stack.push_async_callback(server.stop)
         daemon.http = await stack.enter_async_context(talking(daemon.socket))
