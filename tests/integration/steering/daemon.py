@@ -36,7 +36,7 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.manifest import FakeManifest
-from tests.fakes.serving import talking
+from tests.fakes.serving import access, talking
 
 Document = dict[str, Any]
 
