@@ -34,7 +34,7 @@ UNIT: Final = 10
 """Finished executions come in units: five activities, and a workflow with four calls."""
 KINDS: Final[tuple[FailureKind, ...]] = ("timed_out", "trap", "out_of_memory", "limit_exceeded")
 _BATCH: Final = 2_000
-_DAY: Final = 86_400 * SECOND
+_LATER: Final = 365 * 86_400 * SECOND
 _SAME: Final = ExecutionId("E_" + "0" * 26)
 """Stands in templates for the id of an execution."""
 
@@ -129,9 +129,8 @@ class _Template:
             "changed_at": at + self.state.changed_at,
             "response_count": self.count,
         }
-        for name in ("due_at", "started_at"):
-            if row[name] is not None:
-                row[name] = at + int(str(row[name]))
+        if self.state.started_at is not None:
+            row["started_at"] = at + self.state.started_at
         return _Made(row, events, [], [], [], [])
 
 
@@ -140,6 +139,7 @@ class _Maker:
 
     def __init__(self, wanted: Filling, until: Instant) -> None:
         self._wanted = wanted
+        self._until = until
         self.oldest = Instant(until - wanted.span // timedelta(microseconds=1))
         self._step = (until - self.oldest) // max(1, wanted.finished // UNIT + wanted.live)
         self._number = 0
@@ -203,9 +203,10 @@ class _Maker:
         return _Template([begin, locked(digest=begin.digest), *calls, Finished(Returned({"ok": 55}))], count=CHILDREN)
 
     def _live(self, count: int) -> Iterator[_Made]:
-        later = _Template([msgspec.structs.replace(self._call, due_at=Instant(365 * _DAY))], count=0)
+        due_at = Instant(self._until + _LATER)
+        later = _Template([msgspec.structs.replace(self._call, due_at=due_at)], count=0)
         paused = _Template([self._call, Paused("operator")], count=0)
-        asleep = self._asleep(365 * _DAY)
+        asleep = self._asleep(due_at)
         for number in range(count):
             known, at = self._next()
             match number % 10:
@@ -215,13 +216,13 @@ class _Maker:
                     self.blocked = known
                     made = asleep.make(known, at)
                     made.row["join_missing"] = 1
-                    made.delays.append((delay_id(known, "o:1", 1), known, "o:1", at + 365 * _DAY, 0))
+                    made.delays.append((delay_id(known, "o:1", 1), known, "o:1", due_at, 0))
                     yield made
                 case _:
                     yield later.make(known, at)
 
-    def _asleep(self, wait: int) -> _Template:
-        events = [self._begin, locked(digest=self._begin.digest), *history(*delay_items(_SAME, 1, wait))]
+    def _asleep(self, due_at: Instant) -> _Template:
+        events = [self._begin, locked(digest=self._begin.digest), *history(*delay_items(_SAME, 1, due_at))]
         template = _Template(events, count=0)
         template.state = unload(block(template.state, "o:1"))
         return template
