@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
+from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.live.documents import generation_change
 from obelisk_daemon.api.live.live import Live
 from obelisk_daemon.api.live.sources import ServiceSources
@@ -153,7 +154,9 @@ class _Daemon:
         )
         assert deployer.running is not None
         listeners = [listener(listen) for listen in deployer.running.listen]
-        server = ApiServer(api, listeners, passed=self._systemd.sockets)
+        dev = self._beginning.options.dev
+        access = Access(self._clock, lambda: deployer.active.candidate.manifest.tokens, dev)
+        server = ApiServer(api, listeners, access, passed=self._systemd.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         return server.addresses
