@@ -74,11 +74,16 @@ class Reader:
 
 @asynccontextmanager
 async def stream(
-    http: httpx.AsyncClient, path: str, after: str | None = None, **query: object
+    http: httpx.AsyncClient,
+    path: str,
+    after: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    **query: str | bool,
 ) -> AsyncIterator[Reader]:
     """Open a stream; `after` is the id of the last message, as a client says that comes back."""
-    headers = {} if after is None else {"Last-Event-ID": after}
-    async with http.stream("GET", path, params=query, headers=headers) as response:
+    sent = (headers or {}) | ({} if after is None else {"Last-Event-ID": after})
+    async with http.stream("GET", path, params=query, headers=sent) as response:
         assert response.status_code == 200, await response.aread()
         yield Reader(response)
 

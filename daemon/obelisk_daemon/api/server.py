@@ -11,10 +11,10 @@ from typing import Any, Final
 import uvicorn
 from litestar.types import Scope
 
-from obelisk_daemon.api.access import AccessCheck
+from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
-from obelisk_daemon.api.identity import Access
+from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.services import Services
 
@@ -119,7 +119,8 @@ class ApiServer:
         """
         self._bound = bind_all(self._listeners, self._passed)
         self._server = _Server(self._config(), self._bound)
-        self._services.live.streams.abort = self._server.abort
+        streams = self._services.live.streams
+        streams.abort, streams.is_welcome = self._server.abort, self._is_welcome
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())
@@ -145,6 +146,10 @@ class ApiServer:
             self._release()
             self._task.result()
         await self._services.live.close()
+
+    def _is_welcome(self, scope: Scope) -> bool:
+        who = scope["state"].get(IDENTITY)
+        return isinstance(who, Identity) and self._access.holds(who)
 
     def _release(self) -> None:
         for bound in self._bound:

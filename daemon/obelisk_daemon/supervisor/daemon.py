@@ -168,6 +168,7 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
+        self._live.streams.review()
         self._live.daemon.announce("generation", generation_change(active.generation))
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:

@@ -69,6 +69,8 @@ class Streams:
     def __init__(self, max_streams: int = MAX_STREAMS) -> None:
         self.abort: Callable[[Scope], None] = lambda _: None
         """Drops the connection of a request at once; the server says how."""
+        self.is_welcome: Callable[[Scope], bool] = lambda _: True
+        """Tells if whoever sent a request may still be answered; the server knows."""
         self._max_streams = max_streams
         self._open: set[Stream] = set()
         self._closed = False
@@ -94,6 +96,10 @@ class Streams:
             yield stream
         finally:
             self._open.discard(stream)
+
+    def review(self) -> None:
+        """End the streams of those who may not listen any more, say since their token was taken out."""
+        self.end_where(lambda scope: not self.is_welcome(scope))
 
     def end_where(self, chosen: Callable[[Scope], bool]) -> int:
         """End the streams of some requests, say of a token that is valid no more; tell how many."""
@@ -129,6 +135,8 @@ class EventStream(Response[str]):
                 try:
                     delivered = await _deliver(stream, send, OPENING + first)
                     while delivered and (chunk := await anext(chunks, None)) is not None:
+                        if not self._streams.is_welcome(scope):  # a token has expired
+                            break
                         delivered = await _deliver(stream, send, chunk)
                     if not delivered or not await _deliver(stream, send, b"", more=False):
                         await self._abort(scope)
