@@ -12,8 +12,10 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon.api import daemon, delays, executions, logs, manifest, replaying, steering, wit
 from obelisk_daemon.api.exactness import require_exact
+from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
+from obelisk_daemon.api.roles import Gate
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.why import route as why
 from obelisk_daemon.errors import ObeliskError
@@ -27,6 +29,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *why.ROUTES,
     *delays.ROUTES,
     *logs.ROUTES,
+    *live.ROUTES,
     *wit.ROUTES,
     *replaying.ROUTES,
     *manifest.ROUTES,
@@ -49,6 +52,7 @@ def make_app(services: Services, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
             manifest.metrics,
         ],
         state=State({"services": services}),
+        middleware=[Gate],
         request_max_body_size=max_body,
         exception_handlers={
             ObeliskError: on_obelisk_error,

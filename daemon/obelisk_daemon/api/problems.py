@@ -14,15 +14,19 @@ from obelisk_daemon.errors import (
     CallerError,
     ComponentError,
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     ObeliskError,
     OperatorError,
     QueueFullError,
     StorageUnavailableError,
+    UnauthenticatedError,
 )
 from obelisk_daemon.wasm.guest import HostExhaustedError
 
 MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER: Final = "2"
+"""Seconds."""
 _LOG: Final = logging.getLogger(__name__)
 _BY_MEANING: Final = ("invalid_due",)
 """What is wrong there depends on other fields or on ranges, so that no description of the form can tell it."""
@@ -41,7 +45,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=HTTPStatus(status).phrase, generate_examples=False)
-    for status in (400, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 }
 """What OpenAPI says of every route's refusals."""
 
@@ -54,6 +58,10 @@ def problem(status: int, code: str, detail: str) -> Problem:
 def status_of(error: ObeliskError) -> int:
     """Choose the HTTP status: 400 for a request of the wrong form, 422 for one that can't be carried out."""
     match error:
+        case UnauthenticatedError():
+            return 401
+        case ForbiddenError():
+            return 403
         case NotFoundError():
             return 404
         case ConflictError():
@@ -76,7 +84,8 @@ def status_of(error: ObeliskError) -> int:
 
 def answer(told: Problem) -> Response[Problem]:
     """Make the response of a problem."""
-    return Response(told, status_code=told.status, media_type=MEDIA_TYPE)
+    challenge = {"www-authenticate": "Bearer"} if told.status == 401 else None
+    return Response(told, status_code=told.status, media_type=MEDIA_TYPE, headers=challenge)
 
 
 def on_obelisk_error(_: Request[Any, Any, Any], error: ObeliskError) -> Response[Problem]:
@@ -84,7 +93,10 @@ def on_obelisk_error(_: Request[Any, Any, Any], error: ObeliskError) -> Response
     status = status_of(error)
     if status == 500:
         _LOG.error("a request failed: %s: %s", error.code, error)
-    return answer(problem(status, error.code, str(error)))
+    answered = answer(problem(status, error.code, str(error)))
+    if status == 503:
+        answered.headers["Retry-After"] = _RETRY_AFTER
+    return answered
 
 
 def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

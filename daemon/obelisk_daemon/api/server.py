@@ -5,12 +5,16 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
+from litestar.types import Scope
 
-from obelisk_daemon.api.access import AccessCheck
+from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
+from obelisk_daemon.api.connection import Connection
+from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.methods import AllowedMethods
 from obelisk_daemon.api.services import Services
@@ -18,6 +22,7 @@ from obelisk_daemon.api.services import Services
 _LOG: Final = logging.getLogger(__name__)
 _MAX_HEADER_BYTES: Final = 32 << 10
 _MAX_CONNECTIONS: Final = 1000
+_BACKLOG: Final = 2048
 _STOP_SECONDS: Final = 5
 _STOP_STEP_SECONDS: Final = 0.005
 
@@ -25,8 +30,9 @@ _STOP_STEP_SECONDS: Final = 0.005
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, and without a wake-up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, bound: Sequence[Bound]) -> None:
         super().__init__(config)
+        self._bound = bound
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -34,8 +40,21 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def abort(self, scope: Scope) -> None:
+        """Drop the connection of a request at once, with all that is buffered for it."""
+        for connection in self.server_state.connections:
+            if getattr(connection, "scope", None) is scope:
+                connection.transport.abort()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        del sockets  # they are those that are bound
+        loop = asyncio.get_running_loop()
+        given: dict[str, Any] = {"config": self.config, "server_state": self.server_state, "app_state": {}}
+        self.servers = [
+            await loop.create_server(partial(Connection, bound.listener, **given), sock=bound.socket, backlog=_BACKLOG)
+            for bound in self._bound
+        ]
+        self.started = True
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -74,12 +93,14 @@ class ApiServer:
         self,
         services: Services,
         listeners: Sequence[Listener],
+        access: Access,
         *,
         passed: Sequence[socket.socket] = (),
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         self._services = services
         self._listeners = tuple(listeners)
+        self._access = access
         self._passed = tuple(passed)
         self._max_body = max_body
         self._bound: list[Bound] = []
@@ -97,8 +118,10 @@ class ApiServer:
         Raises:
             OperatorError: an address can't be had, or a passed socket can't be served; nothing is left bound.
         """
-        self._server = _Server(self._config())
         self._bound = bind_all(self._listeners, self._passed)
+        self._server = _Server(self._config(), self._bound)
+        streams = self._services.live.streams
+        streams.abort, streams.is_welcome = self._server.abort, self._is_welcome
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())
@@ -115,13 +138,19 @@ class ApiServer:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Take no more connections, end long polls at once, let requests end (5 s at most), and close."""
+        """Take no more connections, end long polls and streams at once, let requests end (5 s at most), and close."""
         self._services.watcher.close()
+        self._services.live.streams.close()
         if self._server is not None and self._task is not None:
             self._server.stopping.set()
             await asyncio.wait([self._task])
             self._release()
             self._task.result()
+        await self._services.live.close()
+
+    def _is_welcome(self, scope: Scope) -> bool:
+        who = scope["state"].get(IDENTITY)
+        return isinstance(who, Identity) and self._access.holds(who)
 
     def _release(self) -> None:
         for bound in self._bound:
@@ -130,7 +159,7 @@ class ApiServer:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            AccessCheck(AllowedMethods(make_app(self._services, self._max_body))),
+            AccessCheck(AllowedMethods(make_app(self._services, self._max_body)), self._access),
             loop="none",
             http="h11",
             ws="none",

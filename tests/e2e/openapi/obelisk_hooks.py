@@ -47,6 +47,9 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
         form, known = FORMS.get(name), KNOWN.get(name)
         if case.method.upper() == "PUT" and "." in str(value):  # found in a list, but the id of a child can't be chosen
             parameters[name] = str(value).partition(".")[0]
+        if case.path.endswith("/follow") and form is not None and form.fullmatch(str(value)):
+            parameters[name] = KNOWN["finished"][0]  # of others the stream goes on, and never ends
+            continue
         if form is None or not known or case.method.upper() == "PUT":
             continue
         chosen = zlib.crc32(f"{value} {case.operation.label}".encode(errors="replace"))

@@ -13,6 +13,8 @@ import httpx
 from obelisk_config import Surroundings
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.listeners import UnixListener
+from obelisk_daemon.api.live.live import Live
+from obelisk_daemon.api.live.sources import ServiceSources
 from obelisk_daemon.api.replaying import LocalReplayer
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
@@ -36,7 +38,7 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.manifest import FakeManifest
-from tests.fakes.serving import talking
+from tests.fakes.serving import access, talking
 
 Document = dict[str, Any]
 
@@ -166,10 +168,15 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         store.subscribe(watcher.publish)
         engine, catalog = LocalEngine(executors, directory), catalog_of(candidate, services.plan)
         replayer = LocalReplayer(store.reads, lambda: services.plan, compiler)
-        api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
+        manifest_control = FakeManifest()
+        live = Live(store.reads, ServiceSources(store.reads, engine, manifest_control), clock.now, ids.ulid())
+        store.subscribe(live.publish)
+        api = ApiServices(
+            store.reads, engine, lambda: catalog, watcher, ids, replayer, manifest_control, Metrics(), live
+        )
         daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"
-        server = ApiServer(api, [UnixListener(daemon.socket)])
+        server = ApiServer(api, [UnixListener(daemon.socket)], access())
         await server.start()
         stack.push_async_callback(server.stop)
         daemon.http = await stack.enter_async_context(talking(daemon.socket))

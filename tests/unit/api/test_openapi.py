@@ -11,6 +11,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
     document = openapi_document()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/v1/me",
         "/v1/status",
         "/v1/components",
         "/v1/functions",
@@ -22,6 +23,8 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/executions/{execution_id}/events",
         "/v1/executions/{execution_id}/responses",
         "/v1/executions/{execution_id}/logs",
+        "/v1/executions/{execution_id}/follow",
+        "/v1/executions/{execution_id}/tree",
         "/v1/executions/{execution_id}/result",
         "/v1/executions/{execution_id}/cancel",
         "/v1/executions/{execution_id}/pause",
@@ -37,6 +40,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/delays/{delay_id}/pause",
         "/v1/delays/{delay_id}/resume",
         "/v1/failures/{failure_id}",
+        "/v1/follow",
         "/v1/manifest",
         "/v1/manifest/generations",
         "/v1/manifest/generations/{number}",
@@ -112,3 +116,11 @@ def test_what_needs_a_body_says_so_and_what_does_not_does_not() -> None:
     assert paths["/v1/executions"]["post"]["requestBody"]["required"] is True
     for path in ("/v1/executions/{execution_id}/cancel", "/v1/manifest/plan", "/v1/executions/{execution_id}/replay"):
         assert paths[path]["post"]["requestBody"]["required"] is False
+
+
+def test_streams_are_told_from_documents() -> None:
+    paths = openapi_document()["paths"]
+    for path in ("/v1/follow", "/v1/executions/{execution_id}/follow"):
+        operation = paths[path]["get"]
+        assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
+        assert ("Last-Event-ID", "header") in [(one["name"], one["in"]) for one in operation["parameters"]]

@@ -14,6 +14,7 @@ from obelisk_daemon import __version__
 from obelisk_daemon.api.openapi.forms import EXAMPLE_CALL, FORMS, LIMITS, Schema, form_of, form_of_items
 from obelisk_daemon.api.openapi.operations import ANSWERS, BODIES, LINKS, OPERATIONS, TAGS, refusals, tag_of
 from obelisk_daemon.api.problems import MEDIA_TYPE
+from obelisk_daemon.api.roles import OPEN, needed
 
 _NULL: Final = {"type": "null"}
 _DESCRIPTION: Final = """The HTTP API of the durable workflow engine obeliskd.
@@ -75,8 +76,11 @@ def _refine_operation(handler: HTTPRouteHandler, path: str, operation: Schema) -
         _refine_parameter(name, parameter)
     _refine_body(name, operation)
     _refine_answers(name, operation)
-    if "role" in handler.opt:
-        operation["description"] = f"{operation['description']}\n\nNeeds the role `{handler.opt['role']}`."
+    role = needed(handler, path)
+    if role == OPEN:
+        operation["security"] = []
+    else:
+        operation["description"] = f"{operation['description']}\n\nNeeds the role `{role}`."
 
 
 def _refine_parameter(operation: str, parameter: Schema) -> None:
