@@ -131,7 +131,8 @@ def _refine_answers(operation: str, told: Schema) -> None:
             response.pop("headers", None)
             response["description"] = _meaning(response["description"])
     if operation in ANSWERS:
-        responses["200"]["content"] = {"application/json": {"schema": _reference(ANSWERS[operation])}}
+        media_type, schema = ANSWERS[operation]
+        responses["200"]["content"] = {media_type: {"schema": _reference(schema)}}
     known = OPERATIONS.get(operation)
     parameters = frozenset(one["name"] for one in told.get("parameters", ()) if one["in"] == "path")
     codes = refusals(operation, parameters, has_body="requestBody" in told)

@@ -106,6 +106,22 @@ FORMS: Final[dict[str, Schema]] = {
         "required": ["seq", "created_at", "join_set", "type"],
         "additionalProperties": True,
     },
+    "StreamPosition": _text(
+        "(v[0-9]{1,15}\\.r[0-9]{1,15}\\.l[0-9]{1,15})?",
+        "The `id` of a message of an execution's stream.",
+        "v12.r3.l456",
+    ),
+    "Message": {
+        "type": "object",
+        "description": "A server-sent event. `data` is one JSON document, which `event` names the kind of.",
+        "properties": {
+            "id": {"type": "string", "description": "What `Last-Event-ID` takes, to go on after this message."},
+            "event": {"type": "string", "examples": ["event", "state", "finished", "execution", "load"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+            "retry": {"type": "integer"},
+        },
+        "required": ["data"],
+    },
     "LogLine": {
         "type": "object",
         "description": "A line that a guest logged or wrote.",
@@ -145,6 +161,8 @@ _OTHERS: Final = {
     ("FailureDocument", "cause"): "FailureId",
     ("submit_as", "execution_id"): "NewExecutionId",
     ("list_executions", "cursor"): "ExecutionId",
+    ("follow", "after"): "StreamPosition",
+    ("follow", "Last-Event-ID"): "StreamPosition",
 }
 
 LIMITS: Final[dict[tuple[str, str], Schema]] = {

@@ -117,7 +117,12 @@ BODIES: Final = {
     ),
 }
 """Bodies that are not JSON: their content, and what they are. All may be left out."""
-ANSWERS: Final = {"result": "Result", "readyz": "HealthDocument"}
+ANSWERS: Final = {
+    "result": ("application/json", "Result"),
+    "readyz": ("application/json", "HealthDocument"),
+    "follow": ("text/event-stream", "Message"),
+    "follow_daemon": ("text/event-stream", "Message"),
+}
 """Schemas of answers whose type does not tell them."""
 TAGS: Final = {
     "executions": "Submit, find, read and steer executions.",
