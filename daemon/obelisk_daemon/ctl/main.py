@@ -15,6 +15,7 @@ from obelisk_daemon.ctl import (
     explaining,
     manifest,
     replaying,
+    shells,
     status,
     steering,
     submitting,
@@ -36,6 +37,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name=PROGRAM,
         cls=Group,
+        add_completion=False,  # typer's scripts don't complete words with a colon; ctl.shells has ours
         help="Operate obeliskd, the durable workflow engine.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -56,6 +58,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        shells,
     ):
         module.register(app)
     return app
@@ -64,6 +67,9 @@ def make_app() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [shells.COMPLETE]:
+        sys.stdout.writelines(f"{line}\n" for line in shells.complete(make_app(), given[1:]))
+        sys.exit(OK)
     try:
         code = make_app()(given, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:

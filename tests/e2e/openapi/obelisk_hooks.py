@@ -56,8 +56,8 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
         if form.fullmatch(str(value)) and value not in seen and chosen % ALL < SOME:
             parameters[name] = known[chosen // ALL % len(known)]
     _call_what_is_there(case)
-    wait = (case.query or {}).get("wait")
-    if isinstance(wait, int | float) and LONGEST_WAIT < wait <= 60:
+    wait = re.fullmatch(r"[0-9]{1,2}(\.[0-9]+)?", str((case.query or {}).get("wait")))
+    if wait is not None and LONGEST_WAIT < float(wait[0]) <= 60:
         case.query["wait"] = LONGEST_WAIT
 
 
