@@ -12,6 +12,7 @@ import uvicorn
 from obelisk_daemon.api.access import AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
+from obelisk_daemon.api.measuring import Measuring
 from obelisk_daemon.api.services import Services
 
 _LOG: Final = logging.getLogger(__name__)
@@ -128,8 +129,9 @@ class ApiServer:
         self._bound.clear()
 
     def _config(self) -> uvicorn.Config:
+        monotonic = asyncio.get_running_loop().time
         return uvicorn.Config(
-            AccessCheck(make_app(self._services, self._max_body)),
+            Measuring(AccessCheck(make_app(self._services, self._max_body)), self._services.metrics.api, monotonic),
             loop="none",
             http="h11",
             ws="none",

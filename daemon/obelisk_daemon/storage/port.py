@@ -5,7 +5,7 @@ and in commit order, `Change`s are published to whoever subscribed. A write that
 longer the current one raises `VersionConflictError` and leaves nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
@@ -15,6 +15,7 @@ from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
+    Census,
     Delay,
     Held,
     ListFilter,
@@ -22,6 +23,7 @@ from obelisk_daemon.storage.records import (
     LogLine,
     NewExecution,
     Release,
+    Sizes,
     Standing,
     StoredLog,
     Summary,
@@ -210,6 +212,14 @@ class ExecutionReader(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Count unfinished executions by status and lifecycle (`pending`, `locked`, `blocked`, `paused`, ...)."""
+        ...
+
+    async def census(self, at: Instant) -> Sequence[Census]:
+        """Count the unfinished executions by component and state, and those of them that wait at a time."""
+        ...
+
+    async def sizes(self) -> Sizes:
+        """Measure what the database takes on its disk."""
         ...
 
     async def automatic_pauses(self) -> Mapping[str, int]:
