@@ -1,1 +1,1 @@
-"""All tests. A package of its own, since a dependency of theirs installs one of the same name."""
+"""The tests. A package of its own, since httpbin installs one with this name: without this file, that one is found."""

@@ -7,15 +7,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import httpx
 
+from obelisk_config import Token
+from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import UnixListener
 from obelisk_daemon.api.server import ApiServer
+from obelisk_daemon.clock import Clock
 from obelisk_daemon.ctl.main import main
 from tests.fakes.api import FakeWorld
+from tests.fakes.clock import ManualClock
 
 
 class Run(NamedTuple):
@@ -26,10 +30,15 @@ class Run(NamedTuple):
     err: str
 
 
+def access(*tokens: Token, dev: bool = False, clock: Clock | None = None) -> Access:
+    """Let in whoever has one of the tokens; the unix socket needs none."""
+    return Access(clock or ManualClock(), lambda: tokens, dev)
+
+
 @asynccontextmanager
 async def serving(world: FakeWorld, path: Path) -> AsyncIterator[ApiServer]:
     """Serve a world on a unix socket."""
-    server = ApiServer(world.services(), [UnixListener(path)])
+    server = ApiServer(world.services(), [UnixListener(path)], access())
     await server.start()
     try:
         yield server
@@ -45,15 +54,22 @@ async def talking(path: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def ctl(*arguments: str, stdin: str = "") -> Run:
-    """Run obelisk-ctl in this process."""
-    out, err = io.StringIO(), io.StringIO()
+class TerminalIO(io.StringIO):
+    """What is written to it is seen by a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def ctl(*arguments: str, stdin: str = "", terminal: int | None = None, **environ: str) -> Run:
+    """Run obelisk-ctl in this process; with `terminal`, stdout is one of so many columns."""
+    out, err = io.StringIO() if terminal is None else TerminalIO(), io.StringIO()
     code: object = None
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         patch.object(sys, "stdin", io.StringIO(stdin)),
-        patch.dict("os.environ", {"COLUMNS": "100"}),
+        patch.dict("os.environ", {"COLUMNS": str(terminal or 100), "TERM": "xterm", "NO_COLOR": "", **environ}),
     ):
         try:
             main(arguments)
@@ -62,9 +78,9 @@ def ctl(*arguments: str, stdin: str = "") -> Run:
     return Run(code if isinstance(code, int) else 0 if code is None else 1, out.getvalue(), err.getvalue())
 
 
-async def ctl_at(path: Path, *arguments: str, stdin: str = "") -> Run:
-    """Run obelisk-ctl in a thread against the socket that this loop serves."""
-    return await asyncio.to_thread(lambda: ctl("--url", f"unix:{path}", *arguments, stdin=stdin))
+async def ctl_at(path: Path, *arguments: str, **how: Any) -> Run:
+    """Run obelisk-ctl in a thread against the socket that this loop serves; `how` is as for `ctl`."""
+    return await asyncio.to_thread(lambda: ctl("--url", f"unix:{path}", *arguments, **how))
 
 
 async def until_watched(world: FakeWorld) -> None:

@@ -40,8 +40,7 @@ def delays(session: Session, execution_id: IdArgument) -> int:
         session.output.document({"delays": found})
         return OK
     rows = [
-        (delay["delay_id"], delay["due_at"][:19] + "Z", "paused" if delay["paused"] else "", delay["join_set"])
-        for delay in found
+        (delay["delay_id"], delay["due_at"], "paused" if delay["paused"] else "", delay["join_set"]) for delay in found
     ]
     session.output.table(("ID", "DUE", "STATE", "JOIN SET"), rows)
     return OK

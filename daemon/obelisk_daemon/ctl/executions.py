@@ -39,7 +39,7 @@ def list_executions(
     if session.output.as_json:
         session.output.document({"executions": found} | ({} if cursor is None else {"next": cursor}))
         return OK
-    rows = [(row["execution_id"], _state(row), row["ffqn"], row["created_at"][:19] + "Z") for row in found]
+    rows = [(row["execution_id"], _state(row), row["ffqn"], row["created_at"]) for row in found]
     session.output.table(("ID", "STATE", "FUNCTION", "CREATED"), rows)
     if cursor is not None:
         session.output.note(f"there are more: --cursor {cursor}")

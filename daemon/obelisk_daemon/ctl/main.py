@@ -74,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _explained(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = PROGRAM if context is None else context.command_path
-    return f"{error.format_message()}\nTry '{path} --help'."
+    near = getattr(error, "possibilities", None)
+    said = f"{error.message}. Did you mean {' or '.join(near)}?" if near else error.format_message()
+    return f"{said}\nTry '{path} --help'."
 
 
 def _options(

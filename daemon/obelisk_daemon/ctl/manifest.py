@@ -74,7 +74,8 @@ def plan(
     query = dict.fromkeys(sorted(session.flags), "true") | ({} if file is None else {"name": Path(file).name})
     body = None if file is None else _read(file)
     path = "/v1/manifest/plan" + (f"?{urlencode(query)}" if query else "")
-    report = session.client.send(path, body, _TOML).document
+    with session.output.progress("checking, compiling and replaying"):
+        report = session.client.send(path, body, _TOML).document
     if session.output.as_json:
         session.output.document(report)
     for line in plan_lines(report):
@@ -128,7 +129,7 @@ def history(
         (
             str(row["generation"]),
             "active" if row["generation"] == document["active"] else "",
-            row["activated_at"][:19] + "Z",
+            row["activated_at"],
             origin(row),
             row["content_hash"][:12],
         )
@@ -169,9 +170,9 @@ def diff(
 
 
 def _decided(session: Session, what: str, wish: dict[str, object]) -> int:
-    report: dict[str, Any] = session.client.send(
-        f"/v1/manifest/{what}", json.dumps(wish).encode(), "application/json"
-    ).document
+    path, body = f"/v1/manifest/{what}", json.dumps(wish).encode()
+    with session.output.progress("checking, compiling and replaying"):
+        report: dict[str, Any] = session.client.send(path, body, "application/json").document
     refused = report["outcome"] == "refused"
     if session.output.as_json:
         session.output.document(report)

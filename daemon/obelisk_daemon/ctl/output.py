@@ -1,22 +1,32 @@
 """What a command prints: tables and lines for people, or exactly one JSON document for programs."""
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from obelisk_daemon.ctl.failure import CtlError
+from obelisk_daemon.ctl.progress import Progress, progress
+from obelisk_daemon.ctl.screen import Screen, relative, screen_of, short_time, style_of_state
 
-_WIDE: Final = 1_000
-"""Columns of a table that no terminal shows: nothing is cut off for a pipe."""
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (9, 10)}
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time_ns() / 1e9, UTC)
 
 
 class Output:
     """Writes to stdout and stderr; with `as_json`, stdout gets one document and people's text goes nowhere."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, now: Callable[[], datetime] = _now) -> None:
         self.as_json = as_json
+        self.screen = Screen() if as_json else screen_of(sys.stdout, os.environ)
+        self._now = now
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print a JSON document."""
@@ -27,6 +37,11 @@ class Output:
         """Print a line for people; what guests wrote can't steer the terminal."""
         if not self.as_json:
             sys.stdout.write(printable(text) + "\n")
+            sys.stdout.flush()
+
+    def _put(self, head: str, text: str, style: str | None) -> None:
+        if not self.as_json:
+            sys.stdout.write(head + self.screen.styled(printable(text), style) + "\n")
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
@@ -46,26 +61,40 @@ class Output:
         width = max(map(len, shown), default=0)
         for name, value in shown.items():
             first, *rest = (value if isinstance(value, str) else to_text(value)).split("\n")
-            self.line(f"{name:<{width}}  {first}")
+            if name.endswith("_at") and self.screen.is_terminal:
+                first = f"{first} ({self.when(first)})"
+            self._put(f"{name:<{width}}  ", first, style_of_state(first) if name == "state" else None)
             for line in rest:
                 self.line(f"{'':<{width}}  {line}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table, or that there is nothing to show."""
+        """Print a table, or that there is nothing to show. Put the columns that matter most first.
+
+        Columns of times take them as the API gives them; `ctl.tables` knows by its title what a column holds.
+        """
         if not rows:
             self.note("none")
             return
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        cells = [[self._cell(title, cell) for title, cell in zip(columns, row, strict=True)] for row in rows]
+        from obelisk_daemon.ctl.tables import table_lines
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        terminal = sys.stdout.isatty()
-        Console(markup=False, highlight=False, emoji=False, width=None if terminal else _WIDE).print(table)
+        for line in table_lines(columns, cells, self.screen):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def when(self, text: str) -> str:
+        """Write a time of the API: to people at a terminal how long ago it was, else to the second."""
+        return relative(text, self._now()) if self.screen.is_terminal else short_time(text)
+
+    def progress(self, text: str, *, total: float | None = None) -> AbstractContextManager[Progress]:
+        """Show the progress of what the block does, where a person looks on; `done` of the total counts as it likes."""
+        return progress(text, Screen() if self.as_json else screen_of(sys.stderr, os.environ), total=total)
+
+    def _cell(self, title: str, text: str) -> str:
+        from obelisk_daemon.ctl.tables import kind_of
+
+        written = self.when(text) if kind_of(title) == "time" else text
+        return printable(written).replace("\n", "\\n").replace("\t", " ")
 
 
 def to_text(value: object) -> str:

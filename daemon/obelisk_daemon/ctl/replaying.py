@@ -43,7 +43,8 @@ def replay(
     if execution_id is None:
         raise CtlError(USAGE, "usage", "give the ID of a workflow, or --log FILE and --component FILE")
     code = None if component is None else _read(component)
-    report = session.client.send(f"{path_of(execution_id)}/replay", code).document
+    with session.output.progress("replaying"):
+        report = session.client.send(f"{path_of(execution_id)}/replay", code).document
     if session.output.as_json:
         session.output.document(report)
     session.output.line(f"{execution_id} {report['summary']}")

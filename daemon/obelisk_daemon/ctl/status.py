@@ -60,16 +60,18 @@ def _read(session: Session) -> dict[str, Any]:
 
 def _wait_until_ready(session: Session, seconds: float) -> dict[str, Any]:
     give_up = time.monotonic() + seconds
-    while True:
-        try:
-            document = _read(session)
-            if document["ready"]:
-                return document
-            reason = f"the daemon is not ready: {document['not_ready']}"
-        except CtlError as error:
-            if error.exit_code != UNREACHABLE:
-                raise
-            reason = str(error)
-        if time.monotonic() >= give_up:
-            raise CtlError(TIMED_OUT, "timed_out", f"waited {seconds:g} s, but {reason}")
-        time.sleep(_PAUSE)
+    with session.output.progress("waiting for the daemon") as shown:
+        while True:
+            try:
+                document = _read(session)
+                if document["ready"]:
+                    return document
+                reason = f"the daemon is not ready: {document['not_ready']}"
+                shown.update(text=document["not_ready"])
+            except CtlError as error:
+                if error.exit_code != UNREACHABLE:
+                    raise
+                reason = str(error)
+            if time.monotonic() >= give_up:
+                raise CtlError(TIMED_OUT, "timed_out", f"waited {seconds:g} s, but {reason}")
+            time.sleep(_PAUSE)

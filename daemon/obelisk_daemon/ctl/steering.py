@@ -74,7 +74,8 @@ def upgrade(session: Session, execution_id: IdArgument) -> int:
     """
     path = f"{path_of(execution_id)}/upgrade"
     # a replay may take longer than other requests have
-    answer = session.client.post(path, b'{"force": true}') if session.flags else session.client.send(path, None)
+    with session.output.progress("replaying"):
+        answer = session.client.post(path, b'{"force": true}') if session.flags else session.client.send(path, None)
     done = answer.document
     if session.output.as_json:
         session.output.document(done)

@@ -87,6 +87,21 @@ async def test_programs_see_this(command: str, path: Path, snapshot: SnapshotAss
     assert (run.code, run.out) == snapshot
 
 
+@pytest.mark.parametrize("command", ["list", "show failed", "functions"])
+async def test_people_at_a_narrow_terminal_see_this(
+    command: str, path: Path, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obelisk_daemon.ctl.output.relative", lambda text, _: f"{text[17:19]} s ago")
+    run = await ctl_at(path, *COMMANDS[command], terminal=80)
+    assert (run.code, run.out, run.err) == snapshot
+
+
+async def test_no_color_is_honoured(path: Path) -> None:
+    assert "\x1b" in (await ctl_at(path, "list", terminal=80)).out
+    assert "\x1b" not in (await ctl_at(path, "list", terminal=80, NO_COLOR="1")).out
+    assert "\x1b" not in (await ctl_at(path, "list", "--json", terminal=80)).out
+
+
 def trimmed(out: str, path: Path) -> str:
     """Leave out what differs from run to run and the padding that tables end with."""
     return "\n".join(line.rstrip() for line in out.replace(str(path), "PATH").split("\n"))

@@ -1,6 +1,7 @@
 """The HTTP activities people copy, as real guests against real servers."""
 
 import asyncio
+import json
 import os
 import random
 from datetime import timedelta
@@ -85,7 +86,7 @@ async def python_activity(compiler, client, names):
 async def test_get_200(activity, httpbin_port):
     value = await activity.call("get", f"http://a.test:{httpbin_port}/get?x=1")
     assert value["ok"]["status"] == 200
-    assert '"x": "1"' in value["ok"]["body"]
+    assert json.loads(value["ok"]["body"])["args"] == {"x": "1"}
     (entry,) = activity.trace
     assert (entry.method, entry.status, entry.error) == ("GET", 200, None)
     assert entry.response_bytes == len(value["ok"]["body"].encode())
@@ -104,7 +105,7 @@ async def test_get_500_is_an_error_of_the_component(activity, httpbin_port):
 async def test_post_is_echoed(activity, httpbin_port):
     value = await activity.call("post", f"http://a.test:{httpbin_port}/post", "hello wörld")
     assert value["ok"]["status"] == 200
-    assert '"data": "hello w\\u00f6rld"' in value["ok"]["body"]
+    assert json.loads(value["ok"]["body"])["data"] == "hello wörld"
     assert activity.trace[0].request_bytes == len("hello wörld".encode())
 
 

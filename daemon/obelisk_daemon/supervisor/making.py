@@ -1,0 +1,85 @@
+"""How the parts that run executions and answer requests are made of what they need."""
+
+import secrets
+import socket
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from obelisk_config import Listen, UnixListen
+from obelisk_daemon.api.listeners import Listener, TcpListener, UnixListener
+from obelisk_daemon.clock import Clock
+from obelisk_daemon.deployment.activation import lift_automatic_pauses
+from obelisk_daemon.deployment.deployer import Active
+from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.executors import Executors
+from obelisk_daemon.executor.logs import Level
+from obelisk_daemon.executor.run import Services
+from obelisk_daemon.executor.takeover import take_over
+from obelisk_daemon.executor.timers import Timers
+from obelisk_daemon.ids import ExecutionId, IdSource
+from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.wasm.wasi.client import HttpClient
+from obelisk_daemon.wasm.wasi.clocks import ActivityClock
+
+_log: Final = structlog.get_logger("obeliskd")
+_guest_log: Final = structlog.get_logger("guest")
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What every part of a daemon shares."""
+
+    store: SqliteStore
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    http: HttpClient
+
+
+def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
+    """Make the executors that the manifest names."""
+    shared = Services(
+        executor_id=common.ids.executor(),
+        store=common.store,
+        clock=common.clock,
+        ids=common.ids,
+        random=secrets.token_bytes,
+        wasi_clock=ActivityClock(common.clock),
+        http=common.http,
+        plan=active.plan,
+        forward=_forward,
+        metrics=common.metrics,
+    )
+    members = []
+    for spec in active.candidate.manifest.executors:
+        plan = active.plan.with_labels(spec.labels)
+        own = msgspec.structs.replace(shared, executor_id=common.ids.executor(), plan=plan)
+        members.append(Executor(own, timers, spec.max_running, spec.name))
+    shared.executor_id = members[0].services.executor_id
+    return Executors(shared, timers, members)
+
+
+async def recover(common: Common, executors: Executors, active: Active) -> None:
+    """Make the executors known, and take over what daemons that are no more left behind."""
+    store, clock = common.store, common.clock
+    alive = [member.services.executor_id for member in executors.members]
+    for executor_id in alive:
+        await store.register_executor(executor_id, socket.gethostname(), clock.now())
+    recovered = await take_over(store, alive, clock, common.ids)
+    lifted = await lift_automatic_pauses(store, active.generation.number, clock)
+    _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
+    store.subscribe(executors.on_change)
+
+
+def listener(listen: Listen) -> Listener:
+    """Make what the API binds of what the manifest says."""
+    if isinstance(listen, UnixListen):
+        return UnixListener(Path(listen.path))
+    return TcpListener(listen.host, listen.port)
+
+
+def _forward(execution_id: ExecutionId, level: Level, line: str) -> None:
+    _guest_log.info("guest_output", execution_id=execution_id, level=level, line=line)
