@@ -9,12 +9,13 @@ from functools import partial
 from typing import Final
 
 import uvicorn
+from litestar.types import Scope
 
 from obelisk_daemon.api.accepting import Acceptor
-from obelisk_daemon.api.access import AccessCheck
+from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
-from obelisk_daemon.api.identity import Access
+from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.slots import DEFAULT_LIMITS, Limits, Slot
@@ -40,6 +41,12 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def abort(self, scope: Scope) -> None:
+        """Drop the connection of a request at once, with all that is buffered for it."""
+        for connection in self.server_state.connections:
+            if getattr(connection, "scope", None) is scope:
+                connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         del sockets  # the acceptors have them
@@ -100,6 +107,7 @@ class ApiServer:
         self._listeners = tuple(listeners)
         self._passed = tuple(passed)
         self._limits = limits
+        self._access = access
         self._check = AccessCheck(make_app(services, max_body), access)
         self._acceptors: list[Acceptor] = []
         self._bound: list[Bound] = []
@@ -123,6 +131,8 @@ class ApiServer:
         except OperatorError:
             self._release()
             raise
+        streams = self._services.live.streams
+        streams.abort, streams.is_welcome = self._server.abort, self._is_welcome
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())
@@ -139,13 +149,19 @@ class ApiServer:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Take no more connections, end long polls at once, let requests end (5 s at most), and close."""
+        """Take no more connections, end long polls and streams at once, let requests end (5 s at most), and close."""
         self._services.watcher.close()
+        self._services.live.streams.close()
         if self._server is not None and self._task is not None:
             self._server.stopping.set()
             await asyncio.wait([self._task])
             self._release()
             self._task.result()
+        await self._services.live.close()
+
+    def _is_welcome(self, scope: Scope) -> bool:
+        who = scope["state"].get(IDENTITY)
+        return isinstance(who, Identity) and self._access.holds(who)
 
     def _release(self) -> None:
         for bound in self._bound:
