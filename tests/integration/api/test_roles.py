@@ -71,15 +71,16 @@ class Scene(NamedTuple):
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     touched: Any = Touched()
-    services = FakeWorld().services()
-    services = type(services)(*(touched for _ in services))._replace(metrics=services.metrics)
+    world = FakeWorld()
+    real = world.services()
+    services = type(real)(*(touched for _ in real))._replace(live=world.live, metrics=real.metrics)
     known = access(*(token for _, token in HOLDERS.values()), EXPIRED_HOLDER)
     server = ApiServer(services, [TcpListener("127.0.0.1", 0)], known)
     await server.start()
     async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as http:
         yield Scene(http, touched)
     touched.names.clear()
-    services = services._replace(watcher=FakeWorld().watcher)
+    services = services._replace(watcher=world.watcher)
     server._services = services
     await server.stop()
 
