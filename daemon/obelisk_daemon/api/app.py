@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
-from obelisk_daemon.api import daemon, delays, executions, logs, manifest, replaying, steering, wit
+from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, replaying, steering, wit
 from obelisk_daemon.api.exactness import require_exact
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
@@ -49,9 +49,9 @@ def make_app(services: Services, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
     return _App(
         route_handlers=[
             Router("/v1", route_handlers=[*_ROUTES, openapi], before_request=require_exact),
-            manifest.metrics,
+            exposition.metrics,
         ],
-        state=State({"services": services}),
+        state=State({"services": services, "census": exposition.LastCensus()}),
         middleware=[Gate],
         request_max_body_size=max_body,
         exception_handlers={
