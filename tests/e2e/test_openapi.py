@@ -27,7 +27,7 @@ params = [{ name = "order", type = "u64" }]
 returns = "result<bool, string>"
 """
 LABELLED: Final = manifest_entry("nested", labels=["nobody-has-this"])
-OK, ERR, TRAP, BLOCKED, CAUSED, NEVER, ASKED, PAUSED, CANCELLED = (execution_id(number) for number in range(1, 10))
+OK, ERR, TRAP, BLOCKED, CAUSED, NEVER, ASKED, PAUSED, CANCELLED, KEPT = map(execution_id, range(1, 11))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def _fill(daemon: Daemon) -> None:
     api.call(ERR, "testing:faults/faults.fail-with", "no")
     api.call(TRAP, "testing:faults/faults.trap")
     api.call(CAUSED, "testing:faulty-caller/caller.call-trap")
-    for sleeping in (BLOCKED, PAUSED, CANCELLED):
+    for sleeping in (BLOCKED, PAUSED, CANCELLED, KEPT):
         api.submit(sleeping, "testing:sleeper/sleeper.nap", 3_600_000)
         api.until(sleeping, lambda event: event["type"] == "history_event" and event["event"]["type"] == "join_next")
     api.submit(NEVER, "testing:nested/outer.run", 1, 1)
@@ -71,11 +71,12 @@ def _fill(daemon: Daemon) -> None:
 
 def _known(daemon: Daemon) -> dict[str, list[str]]:
     api = daemon.api
-    delays = [api.get(f"/v1/executions/{one}/delays")["delays"] for one in (BLOCKED, PAUSED)]
+    delays = [api.get(f"/v1/executions/{one}/delays")["delays"][0]["delay_id"] for one in (BLOCKED, KEPT)]
     failures = [api.show(one)["failure"]["failure_id"] for one in (TRAP, CANCELLED)]
     return {
         "execution_id": [*(execution_id(number) for number in range(1, 10)), *api.children(OK)[:1]],
-        "delay_id": [delay["delay_id"] for found in delays for delay in found],
+        "delay_id": delays[1:],  # of an execution that is not told, so that nobody cancels it
+        "POST /v1/delays/{delay_id}/cancel delay_id": delays[:1],
         "failure_id": failures,
         "finished": [OK],
     }

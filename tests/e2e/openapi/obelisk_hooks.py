@@ -12,7 +12,7 @@ from typing import Any
 import schemathesis
 
 KNOWN: dict[str, list[str]] = json.loads(os.environ["OBELISK_KNOWN_IDS"])
-"""Ids that are there, by the parameter that takes them."""
+"""Ids that are there, by the parameter that takes them, and where it matters by its operation, too."""
 FORMS = {"execution_id": re.compile(r"E_\S{26,}"), "delay_id": re.compile(r"Delay_\S{26,}")}
 FORMS["failure_id"] = re.compile(r"Err_\S{26}")
 CALLS = [
@@ -44,7 +44,8 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Ask for what is there in most cases: a made-up id is well-formed, but never there. And don't wait for long."""
     parameters = case.path_parameters or {}
     for name, value in parameters.items():
-        form, known = FORMS.get(name), KNOWN.get(name)
+        form = FORMS.get(name)
+        known = KNOWN.get(f"{case.operation.label} {name}", KNOWN.get(name))
         if case.method.upper() == "PUT" and "." in str(value):  # found in a list, but the id of a child can't be chosen
             parameters[name] = str(value).partition(".")[0]
         if case.path.endswith("/follow") and form is not None and form.fullmatch(str(value)):
