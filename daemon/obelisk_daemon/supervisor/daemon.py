@@ -13,6 +13,7 @@ import structlog
 
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.identity import Access
+from obelisk_daemon.api.listeners import listener_of
 from obelisk_daemon.api.live.documents import generation_change
 from obelisk_daemon.api.live.live import Live
 from obelisk_daemon.api.live.sources import ServiceSources
@@ -37,7 +38,7 @@ from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.background import heartbeat, heartbeats, reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
-from obelisk_daemon.supervisor.making import Common, listener, new_executors, recover
+from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
 from obelisk_daemon.wasm.compile import Compiler
@@ -153,7 +154,7 @@ class _Daemon:
             store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics, live
         )
         assert deployer.running is not None
-        listeners = [listener(listen) for listen in deployer.running.listen]
+        listeners = [listener_of(listen) for listen in deployer.running.listen]
         dev = self._beginning.options.dev
         access = Access(self._clock, lambda: deployer.active.candidate.manifest.tokens, dev)
         server = ApiServer(api, listeners, access, passed=self._systemd.sockets)
