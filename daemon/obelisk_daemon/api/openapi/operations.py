@@ -89,7 +89,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "follow": Operation("follow_execution", _READS | {400: ("invalid_position",)}),
     "follow_daemon": Operation("follow_daemon"),
     "tree": Operation("show_tree", _READS),
-    "state_at": Operation("show_state", _READS),
+    "state_at": Operation("show_state", _READS | {422: ("version_not_found",)}),
     "me": Operation("get_identity"),
     "print_wit": Operation("print_wit", {422: (*_FUNCTION, "component_not_found", "contradictory")}),
     "replay_execution": Operation("replay_execution", _READS | {422: (*_REPLAYS, *_OF_COMPONENTS)}),
