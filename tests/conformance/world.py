@@ -195,7 +195,7 @@ class World:
 
     async def check(self) -> None:
         """Compare every row with what its log and its responses say."""
-        rows = await self.store.reads.summaries(ListFilter(limit=1_000))
+        rows = (await self.store.reads.summaries(ListFilter(limit=1_000))).rows
         for row in rows:
             check_row(row, await self.log(row.execution_id), await self.responses(row.execution_id))
 
