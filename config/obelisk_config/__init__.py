@@ -10,6 +10,7 @@ from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span
 from obelisk_config.difference import ComponentChange, Difference, SettingChange, compare, restart_only
 from obelisk_config.document import Document, KeyPath
 from obelisk_config.forms import listen as parse_listen
+from obelisk_config.listening import check_listeners
 from obelisk_config.model import (
     AllowedHost,
     Backoff,
@@ -29,11 +30,13 @@ from obelisk_config.model import (
     Log,
     Manifest,
     QueueLimits,
+    Role,
     SecretSource,
     StubParameter,
     StubSource,
     StubSpec,
     TcpListen,
+    Token,
     UnixListen,
     WhenFull,
     WitStub,
@@ -73,6 +76,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "QueueLimits",
+    "Role",
     "SecretSource",
     "SettingChange",
     "Severity",
@@ -82,10 +86,12 @@ __all__ = [
     "StubSpec",
     "Surroundings",
     "TcpListen",
+    "Token",
     "UnixListen",
     "WhenFull",
     "WitStub",
     "at",
+    "check_listeners",
     "compare",
     "draft",
     "format_duration",

@@ -42,7 +42,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     components: tuple[ComponentChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
-    """Those of the daemon, its executors, `[limits]` and `[secrets]`."""
+    """Those of the daemon, its executors, `[limits]`, `[secrets]` and tokens."""
 
     @property
     def is_empty(self) -> bool:
@@ -126,6 +126,7 @@ def _settings(before: Manifest, after: Manifest) -> Iterator[SettingChange]:
     yield from _changes(written.queue_limits(before.limits), written.queue_limits(after.limits))
     was, now = (written.secrets(one.secrets, one.file.absolute().parent) for one in (before, after))
     yield from _changes(was, now)
+    yield from _changes(written.tokens(before.tokens), written.tokens(after.tokens))
 
 
 def _of_executor(name: str, old: Executor | None, new: Executor | None) -> Iterator[SettingChange]:

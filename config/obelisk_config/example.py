@@ -16,6 +16,7 @@ from obelisk_config.rules import Key
 from obelisk_config.secrets import SECRET
 from obelisk_config.stubs import SOURCES, STUB
 from obelisk_config.tables import TableOf, toml
+from obelisk_config.tokens import TOKEN
 
 _TOP: Final = """\
 #:schema ./obelisk.schema.json
@@ -53,7 +54,7 @@ def example() -> str:
         sections.append(
             f'{head}\n{_section(f"""[{kind}.functions."{_FUNCTION}"]""", component_keys.FUNCTION[kind].keys)}'
         )
-    return "\n".join((*sections, *_stubs(), _secrets()))
+    return "\n".join((*sections, *_stubs(), _tokens(), _secrets()))
 
 
 def _stubs() -> Iterator[str]:
@@ -66,6 +67,11 @@ def _stubs() -> Iterator[str]:
         own[0] = msgspec.structs.replace(own[0], example=example, doc=doc)
         yield head + _section("[[stub]]", tuple(own))
         head = "# The same, with another way to say what its functions are.\n"
+
+
+def _tokens() -> str:
+    head = "# Who may use the API over TCP; `obelisk-ctl token new` makes a token and its table.\n"
+    return head + _section("[[token]]", TOKEN.keys)
 
 
 def _secrets() -> str:

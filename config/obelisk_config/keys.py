@@ -12,6 +12,7 @@ from obelisk_config.rules import Choice, Duration, Key, Number
 from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
 from obelisk_config.tables import TableOf, TableOrTables, TablesOf
+from obelisk_config.tokens import TOKEN
 
 _MS: Final = timedelta(milliseconds=1)
 _OF_A_RUN: Final = "it bounds one run: write it into limits of [defaults.activity], [defaults.workflow] or a component"
@@ -114,6 +115,7 @@ MANIFEST: Final = TableOf(
         *(Key(kind, TablesOf(table), f"Components of the kind {kind}.") for kind, table in COMPONENT.items()),
         Key("stub", TablesOf(STUB), "Functions that are never run: somebody else gives the result."),
         Key("secrets", SECRETS, "Where the values are that the host puts into requests."),
+        Key("token", TablesOf(TOKEN, most=1_000), "Who may use the API over TCP."),
     ),
     dict.fromkeys(("cron", "webhook", "retention"), LATER),
 )

@@ -4,7 +4,7 @@ All of it except `Manifest` itself (which keeps its document) can be written as 
 the daemon stores it so for each generation.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,8 @@ ComponentKind: TypeAlias = Literal["activity", "workflow"]
 Failure: TypeAlias = Literal["error", "trap", "timeout"]
 Scheme: TypeAlias = Literal["http", "https"]
 WhenFull: TypeAlias = Literal["reject", "evict-oldest"]
+Role: TypeAlias = Literal["read", "operate", "admin"]
+"""What somebody may who asks the API; each includes those before it."""
 
 
 class UnixListen(msgspec.Struct, frozen=True, tag="unix"):
@@ -247,6 +249,17 @@ class CredentialSecret(msgspec.Struct, frozen=True, tag="credential"):
 SecretSource: TypeAlias = EnvSecret | FileSecret | CredentialSecret
 
 
+class Token(msgspec.Struct, frozen=True):
+    """A `[[token]]`: whoever has the token with this SHA-256 may use the API over TCP, in a role."""
+
+    name: str
+    role: Role
+    sha256: str
+    """In lower-case hexadecimal."""
+    expires: datetime | None = None
+    """From then on it is refused; it has an offset."""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """A manifest as a value. Where a component stands in the file is `document.at(positions[name])`."""
 
@@ -264,6 +277,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """In the order of the file."""
     secrets: dict[str, SecretSource] = {}
     """By name, in the order of the file."""
+    tokens: tuple[Token, ...] = ()
+    """In the order of the file, with names and hashes of their own."""
 
     def component(self, name: str) -> ComponentSpec | None:
         """Find a component by its name."""

@@ -28,6 +28,7 @@ from obelisk_config.place import Place
 from obelisk_config.secrets import check_secrets, hide_plain_values, located
 from obelisk_config.stubs import resolve_stub
 from obelisk_config.tables import Parsed
+from obelisk_config.tokens import hide_tokens, tokens
 from obelisk_config.units import format_duration
 
 KINDS: Final[tuple[ComponentKind, ...]] = get_args(ComponentKind)
@@ -65,6 +66,7 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
     """Check a document's values and fill in what it leaves out."""
     reported: list[Diagnostic] = []
     hide_plain_values(document)
+    hide_tokens(document)
     root = Place(document, (), reported)
     parsed = keys.MANIFEST.parse(document.values, root)
     assert isinstance(parsed, dict), "a document is a table"
@@ -81,6 +83,7 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
         positions,
         stubs,
         {name: located(source, file.absolute().parent) for name, source in parsed.get("secrets", {}).items()},
+        tokens(parsed.get("token", []), root.child("token")),
     )
     check_secrets(parsed, components, positions, root)
     partial = len(components) + len(stubs) < authored or len(parsed) < len(document.values)

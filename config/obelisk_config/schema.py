@@ -15,6 +15,7 @@ from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
 from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Rule, Size, Text
 from obelisk_config.secrets import SECRET, SecretEntry
 from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf
+from obelisk_config.tokens import Moment
 from obelisk_config.units import DURATION_PATTERN, SIZE_PATTERN, format_duration, format_size
 
 Schema: TypeAlias = dict[str, Any]
@@ -83,6 +84,8 @@ def _value(rule: Rule) -> Schema:
             return {"type": "string", "pattern": _whole(SIZE_PATTERN)}
         case Choice():
             return {"enum": list(rule.choices)}
+        case Moment():
+            return {"type": "string", "format": "date-time"}
         case Only():
             return {"const": rule.value}
     raise TypeError(f"{type(rule).__name__} has no schema")

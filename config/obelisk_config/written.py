@@ -24,6 +24,7 @@ from obelisk_config.model import (
     QueueLimits,
     SecretSource,
     StubSpec,
+    Token,
     WitStub,
 )
 from obelisk_config.rules import Duration, Key, Rule, Size
@@ -79,6 +80,11 @@ def secrets(sources: Mapping[str, SecretSource], beside: Path) -> Written:
     return {f"secrets.{name}": _secret(source, beside) for name, source in sources.items()}
 
 
+def tokens(of: Iterable[Token]) -> Written:
+    """Write each `[[token]]` as one table, by its name."""
+    return {f"token.{one.name}": _token(one) for one in of}
+
+
 def stub(spec: StubSpec, beside: Path) -> Written:
     """Write what a stub says of its functions, but for a digest; paths as those of a component."""
     match spec.source:
@@ -132,6 +138,11 @@ def _secret(source: SecretSource, beside: Path) -> str:
             return f"{{ file = {_path(path, beside)} }}"
         case CredentialSecret(name):
             return toml({"credential": name})
+
+
+def _token(token: Token) -> str:
+    expires = {} if token.expires is None else {"expires": token.expires.isoformat()}
+    return toml({"role": token.role, "sha256": token.sha256, **expires})
 
 
 def _path(path: str, beside: Path) -> str:

@@ -71,4 +71,9 @@ def from_rfc3339(text: str) -> Instant:
         read = datetime.fromisoformat(text.upper())
     except ValueError as error:
         raise ValueError(f"{text[:80]!r} is no time: {error}") from None
-    return Instant((read - _EPOCH) // timedelta(microseconds=1))
+    return instant_of(read)
+
+
+def instant_of(moment: datetime) -> Instant:
+    """Give the instant of a date and time that has an offset from UTC."""
+    return Instant((moment - _EPOCH) // timedelta(microseconds=1))

@@ -39,3 +39,11 @@ class StorageUnavailableError(ObeliskError):
 
 class OutcomeUnknownError(ObeliskError):
     """A commit failed in a way that hides whether it happened: the daemon must stop and read the truth at start."""
+
+
+class UnauthenticatedError(ObeliskError):
+    """Nobody knows who asks: there is no token, or none that holds. The API answers 401."""
+
+
+class ForbiddenError(ObeliskError):
+    """Who asks may not do that. The API answers 403."""

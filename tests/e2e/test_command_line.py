@@ -105,7 +105,9 @@ def test_the_same_manifest_keeps_its_generation_and_a_changed_one_gets_the_next(
 
 def test_it_listens_where_the_command_line_says(new_daemon: NewDaemon) -> None:
     daemon = new_daemon(*FIBO)
-    listens = daemon.start("--listen", "unix:other.sock", "--listen", "127.0.0.1:0").until_logged("ready")["listen"]
+    listens = daemon.start("--dev", "--listen", "unix:other.sock", "--listen", "127.0.0.1:0").until_logged("ready")[
+        "listen"
+    ]
     assert [address.rpartition(":")[0] for address in listens] == ["unix", "127.0.0.1"]
     for address in (f"unix:{daemon.directory}/other.sock", f"http://{listens[1]}"):
         assert daemon.ctl("--url", address, "status").code == 0

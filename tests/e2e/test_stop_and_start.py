@@ -54,7 +54,7 @@ def test_a_start_that_fails_runs_nothing_and_counts_nothing(new_daemon: NewDaemo
     assert daemon.terminate() == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for _ in range(2):
-            process = daemon.launch("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+            process = daemon.launch("--dev", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
             assert process.wait(BOUND) == 78
             assert "Address already in use" in process.text
     daemon.start()

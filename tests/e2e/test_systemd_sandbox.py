@@ -32,7 +32,7 @@ def daemon(new_daemon: NewDaemon) -> Daemon:
 
 
 def test_it_compiles_and_runs_with_the_system_calls_of_its_unit(daemon: Daemon) -> None:
-    daemon.start("--listen", "127.0.0.1:0", "--listen", f"unix:{daemon.state_dir}/api.sock")
+    daemon.start("--dev", "--listen", "127.0.0.1:0", "--listen", f"unix:{daemon.state_dir}/api.sock")
     assert "Seccomp:\t2" in Path(f"/proc/{daemon.process.pid}/status").read_text()
     assert daemon.api.call(execution_id(1), FIBOA, 10, 20) == {"ok": 55}
     assert daemon.api.call(execution_id(2), TRAP)["execution_failure"]["kind"] == "trap"

@@ -12,10 +12,14 @@ from unittest.mock import patch
 
 import httpx
 
+from obelisk_config import Token
+from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import UnixListener
 from obelisk_daemon.api.server import ApiServer
+from obelisk_daemon.clock import Clock
 from obelisk_daemon.ctl.main import main
 from tests.fakes.api import FakeWorld
+from tests.fakes.clock import ManualClock
 
 
 class Run(NamedTuple):
@@ -26,10 +30,15 @@ class Run(NamedTuple):
     err: str
 
 
+def access(*tokens: Token, dev: bool = False, clock: Clock | None = None) -> Access:
+    """Let in whoever has one of the tokens; the unix socket needs none."""
+    return Access(clock or ManualClock(), lambda: tokens, dev)
+
+
 @asynccontextmanager
 async def serving(world: FakeWorld, path: Path) -> AsyncIterator[ApiServer]:
     """Serve a world on a unix socket."""
-    server = ApiServer(world.services(), [UnixListener(path)])
+    server = ApiServer(world.services(), [UnixListener(path)], access())
     await server.start()
     try:
         yield server

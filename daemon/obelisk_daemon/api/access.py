@@ -1,15 +1,33 @@
-"""Who may talk to the API: on TCP only whoever means this machine, and no web page of anybody else."""
+"""What comes before every request: who asks, from which page, and the headers that every answer has."""
 
 from ipaddress import ip_address
 from typing import Final
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
+from obelisk_daemon.api.connection import ARRIVAL, Arrival
+from obelisk_daemon.api.identity import OPEN_NAME, Access, Anonymous, Identity
+from obelisk_daemon.api.listeners import UnixListener
 from obelisk_daemon.api.problems import MEDIA_TYPE, Problem, problem
 
-_HEADERS: Final = ((b"content-type", MEDIA_TYPE.encode()),)
+IDENTITY: Final = "identity"
+"""Where in the state of a request an `Identity`, or an `Anonymous`, is."""
+_ANSWER: Final = ((b"content-type", MEDIA_TYPE.encode()),)
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""What an answer has unless it says otherwise itself."""
 
 
 class AccessCheck:
@@ -19,26 +37,44 @@ class AccessCheck:
     resolves to 127.0.0.1. So the Host must be a loopback name, and an Origin must be the daemon itself.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 403."""
-        refusal = None if scope["type"] != ScopeType.HTTP else refused(scope)
-        if refusal is None:
+        """Pass a request on with who sent it, or answer 403."""
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        await send(HTTPResponseStartEvent(type="http.response.start", status=refusal.status, headers=_HEADERS))
+        told = _with_headers(send)
+        arrival = scope["state"][ARRIVAL]
+        refusal = refused(scope, arrival)
+        if refusal is None:
+            scope["state"][IDENTITY] = identify(scope, arrival, self._access)
+            await self._app(scope, receive, told)
+            return
+        await told(HTTPResponseStartEvent(type="http.response.start", status=refusal.status, headers=_ANSWER))
         body = msgspec.json.encode(refusal)
-        await send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=False))
+        await told(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=False))
 
 
-def refused(scope: Scope) -> Problem | None:
-    """Say why a request is refused, or None."""
-    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+def identify(scope: Scope, arrival: Arrival, access: Access) -> Identity | Anonymous:
+    """Find out who asks. Who could open the unix socket may do everything, whatever else the request says."""
+    if isinstance(arrival.listener, UnixListener):
+        return Identity(f"unix:uid={arrival.uid}", "admin")
+    client = scope.get("client")
+    peer = "" if client is None else client[0]
+    credentials = _values(scope, b"authorization")
+    if not credentials and access.is_open and ip_address(arrival.listener.host).is_loopback:
+        return Identity(OPEN_NAME, "admin", peer)
+    return access.bearer(credentials, peer)
+
+
+def refused(scope: Scope, arrival: Arrival) -> Problem | None:
+    """Say why a request is refused whoever sent it, or None."""
+    hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
     host = hosts[0] if len(hosts) == 1 else ""
-    if _is_tcp(scope) and not is_loopback_host(host):
+    if not isinstance(arrival.listener, UnixListener) and not is_loopback_host(host):
         return problem(403, "foreign_host", f"the Host header {host[:100]!r} does not name this machine's loopback")
     if any(origin != f"http://{host}" for origin in origins):
         return problem(403, "foreign_origin", "requests from web pages of another origin are refused")
@@ -56,7 +92,16 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def _is_tcp(scope: Scope) -> bool:
-    """Tell a TCP listener, which has a port, from a unix socket, which has none."""
-    server = scope.get("server")
-    return server is not None and server[1] is not None
+def _values(scope: Scope, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
+def _with_headers(send: Send) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = list(message.get("headers", ()))
+            has = {name.lower() for name, _ in given}
+            message["headers"] = [*given, *(one for one in _HEADERS if one[0] not in has)]
+        await send(message)
+
+    return told

@@ -16,6 +16,7 @@ from obelisk_daemon import __version__
 from obelisk_daemon.api import daemon, delays, executions, logs, manifest, replaying, steering, wit
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
+from obelisk_daemon.api.roles import Gate
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.why import route as why
 from obelisk_daemon.errors import ObeliskError
@@ -48,6 +49,7 @@ def make_app(services: Services, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
     return _App(
         route_handlers=[Router("/v1", route_handlers=[*_ROUTES, openapi]), manifest.metrics],
         state=State({"services": services}),
+        middleware=[Gate],
         request_max_body_size=max_body,
         exception_handlers={
             ObeliskError: on_obelisk_error,

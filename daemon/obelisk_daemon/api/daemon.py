@@ -1,13 +1,15 @@
-"""`/v1/status`, `/v1/components`, `/v1/functions` and the probes."""
+"""`/v1/me`, `/v1/status`, `/v1/components`, `/v1/functions` and the probes."""
 
 from typing import Final
 
 from litestar import Response, get
 
 from obelisk_daemon.api import describing
-from obelisk_daemon.api.documents import ComponentList, FunctionList, HealthDocument, StatusDocument
+from obelisk_daemon.api.documents import ComponentList, FunctionList, HealthDocument, IdentityDocument, StatusDocument
+from obelisk_daemon.api.identity import required
 from obelisk_daemon.api.problems import PROBLEMS, Problem, answer, problem
 from obelisk_daemon.api.requests import ApiRequest, services_of
+from obelisk_daemon.api.roles import who_asks
 
 
 @get("/status", responses=PROBLEMS, summary="Describe the daemon")
@@ -32,7 +34,7 @@ async def functions(request: ApiRequest) -> FunctionList:
     return FunctionList(catalog.generation, [describing.function(info) for info in catalog.functions()])
 
 
-@get("/healthz", responses=PROBLEMS, summary="Tell that the daemon's loop turns")
+@get("/healthz", responses=PROBLEMS, opt={"role": "open"}, summary="Tell that the daemon's loop turns")
 async def healthz() -> HealthDocument:
     """Answer at once."""
     return HealthDocument("ok")
@@ -47,4 +49,11 @@ async def readyz(request: ApiRequest) -> Response[HealthDocument] | Response[Pro
     return Response(HealthDocument("ok"))
 
 
-ROUTES: Final = (status, components, functions, healthz, readyz)
+@get("/me", responses=PROBLEMS, summary="Tell who asks, and in which role")
+async def me(request: ApiRequest) -> IdentityDocument:
+    """Give the name and the role of the token, or of whoever opened the unix socket."""
+    who = required(who_asks(request.scope))
+    return IdentityDocument(who.name, who.role)
+
+
+ROUTES: Final = (me, status, components, functions, healthz, readyz)

@@ -30,7 +30,13 @@ async def list_delays(
     return DelayList(list(map(describing.delay, found)), found[-1].delay_id if len(found) == limit else None)
 
 
-@post("/delays/{delay_id:str}/cancel", status_code=200, responses=PROBLEMS, summary="Cancel a delay")
+@post(
+    "/delays/{delay_id:str}/cancel",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Cancel a delay",
+)
 async def cancel_delay(request: ApiRequest, delay_id: Id) -> DelayCancelDocument:
     """End a delay now; whoever waits for it is told that it was cancelled. Asking again does no harm."""
     services, known = services_of(request), parse_delay_id(delay_id)
@@ -40,13 +46,25 @@ async def cancel_delay(request: ApiRequest, delay_id: Id) -> DelayCancelDocument
     return DelayCancelDocument(delay_id=known, already_ended=not cancelled)
 
 
-@post("/delays/{delay_id:str}/pause", status_code=200, responses=PROBLEMS, summary="Pause a delay")
+@post(
+    "/delays/{delay_id:str}/pause",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Pause a delay",
+)
 async def pause_delay(request: ApiRequest, delay_id: Id) -> DelayPauseDocument:
     """Hold a delay back, also beyond the time it is due, until it is resumed or cancelled."""
     return await _set_paused(services_of(request), parse_delay_id(delay_id), paused=True)
 
 
-@post("/delays/{delay_id:str}/resume", status_code=200, responses=PROBLEMS, summary="Resume a delay")
+@post(
+    "/delays/{delay_id:str}/resume",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Resume a delay",
+)
 async def resume_delay(request: ApiRequest, delay_id: Id) -> DelayPauseDocument:
     """Let a paused delay go on; one whose time has come meanwhile ends at once."""
     return await _set_paused(services_of(request), parse_delay_id(delay_id), paused=False)

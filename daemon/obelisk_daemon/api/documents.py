@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from obelisk_config import Role
 from obelisk_daemon.api.why.facts import Code
 from obelisk_daemon.execution.state import Lifecycle, Status
 
@@ -316,6 +317,13 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Why the last content of the manifest's file did not become active; `/v1/manifest` says more."""
     degraded: str | None = None
     not_ready: str | None = None
+
+
+class IdentityDocument(msgspec.Struct, frozen=True):
+    """Who asks: a token's name, `unix:uid=...`, or `loopback:dev`; and what they may."""
+
+    name: str
+    role: Role
 
 
 class HealthDocument(msgspec.Struct, frozen=True):

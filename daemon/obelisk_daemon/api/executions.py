@@ -36,14 +36,24 @@ _NOT_YET: Final = {
 
 
 @put(
-    "/executions/{execution_id:str}", status_code=201, responses=PROBLEMS | _SAME, summary="Submit under an id of yours"
+    "/executions/{execution_id:str}",
+    status_code=201,
+    responses=PROBLEMS | _SAME,
+    opt={"role": "operate"},
+    summary="Submit under an id of yours",
 )
 async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
     """Submit a call: 201 when it is new, 200 with its current state when it is there already, 409 on another call."""
     return await _submitted(services_of(request), parse_submitted_id(execution_id), data)
 
 
-@post("/executions", status_code=201, responses=PROBLEMS, summary="Submit; the daemon makes the id")
+@post(
+    "/executions",
+    status_code=201,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Submit; the daemon makes the id",
+)
 async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
     """Submit a call. A client that may try again makes the id itself, and uses PUT."""
     services = services_of(request)

@@ -68,7 +68,7 @@ class Bound:
     def __init__(self, listener: Listener, passed: socket.socket | None = None) -> None:
         self.socket = bind(listener) if passed is None else passed
         self.address = bound_address(listener, self.socket)
-        self._listener = listener
+        self.listener = listener
         made = passed is None and isinstance(listener, UnixListener)
         self._inode = Path(self.socket.getsockname()).lstat().st_ino if made else None
 
@@ -76,7 +76,7 @@ class Bound:
         """Close the socket, and remove the file that `bind` made for it."""
         self.socket.close()
         if self._inode is not None:
-            remove_socket(self._listener, self._inode)
+            remove_socket(self.listener, self._inode)
 
 
 def bind_all(listeners: Sequence[Listener], passed: Sequence[socket.socket]) -> list[Bound]:

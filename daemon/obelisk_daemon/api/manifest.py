@@ -64,6 +64,7 @@ async def manifest_diff(
     status_code=200,
     request_max_body_size=_MAX_MANIFEST,
     responses=PROBLEMS,
+    opt={"role": "admin"},
     summary="Tell what a manifest would change",
 )
 async def manifest_plan(
@@ -80,14 +81,26 @@ async def manifest_plan(
     return await services_of(request).manifest.plan(source or None, _wish(allow_remove, allow_break), name)
 
 
-@post("/manifest/reload", status_code=200, responses=PROBLEMS, summary="Check the file, and activate it")
+@post(
+    "/manifest/reload",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "admin"},
+    summary="Check the file, and activate it",
+)
 async def manifest_reload(request: ApiRequest, data: JSONBody[ReloadWish | None] = None) -> VerdictReport:
     """Wait for the verdict: `active`, `unchanged`, or `refused` with every reason. A refusal changes nothing."""
     wish = data or ReloadWish()
     return await services_of(request).manifest.reload(_wish(wish.allow_remove, wish.allow_break, wish.plan))
 
 
-@post("/manifest/rollback", status_code=200, responses=PROBLEMS, summary="Go back to an old generation")
+@post(
+    "/manifest/rollback",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "admin"},
+    summary="Go back to an old generation",
+)
 async def manifest_rollback(request: ApiRequest, data: JSONBody[RollbackWish | None] = None) -> VerdictReport:
     """Make a new generation of an old one, with its manifest and its code as they were then."""
     wish = data or RollbackWish()

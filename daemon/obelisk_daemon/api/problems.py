@@ -14,11 +14,13 @@ from obelisk_daemon.errors import (
     CallerError,
     ComponentError,
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     ObeliskError,
     OperatorError,
     QueueFullError,
     StorageUnavailableError,
+    UnauthenticatedError,
 )
 from obelisk_daemon.wasm.guest import HostExhaustedError
 
@@ -39,7 +41,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=HTTPStatus(status).phrase, generate_examples=False)
-    for status in (400, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 }
 """What OpenAPI says of every route's refusals."""
 
@@ -52,6 +54,10 @@ def problem(status: int, code: str, detail: str) -> Problem:
 def status_of(error: ObeliskError) -> int:
     """Choose the HTTP status: 400 for a request that can't be read, 422 for one that can't be carried out."""
     match error:
+        case UnauthenticatedError():
+            return 401
+        case ForbiddenError():
+            return 403
         case NotFoundError():
             return 404
         case ConflictError():
@@ -74,7 +80,8 @@ def status_of(error: ObeliskError) -> int:
 
 def answer(told: Problem) -> Response[Problem]:
     """Make the response of a problem."""
-    return Response(told, status_code=told.status, media_type=MEDIA_TYPE)
+    challenge = {"www-authenticate": "Bearer"} if told.status == 401 else None
+    return Response(told, status_code=told.status, media_type=MEDIA_TYPE, headers=challenge)
 
 
 def on_obelisk_error(_: Request[Any, Any, Any], error: ObeliskError) -> Response[Problem]:

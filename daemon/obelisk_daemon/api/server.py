@@ -5,18 +5,22 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
 
 from obelisk_daemon.api.access import AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
+from obelisk_daemon.api.connection import Connection
+from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.services import Services
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_HEADER_BYTES: Final = 32 << 10
 _MAX_CONNECTIONS: Final = 1000
+_BACKLOG: Final = 2048
 _STOP_SECONDS: Final = 5
 _STOP_STEP_SECONDS: Final = 0.005
 
@@ -24,8 +28,9 @@ _STOP_STEP_SECONDS: Final = 0.005
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, and without a wake-up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, bound: Sequence[Bound]) -> None:
         super().__init__(config)
+        self._bound = bound
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -34,7 +39,14 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        del sockets  # they are those that are bound
+        loop = asyncio.get_running_loop()
+        given: dict[str, Any] = {"config": self.config, "server_state": self.server_state, "app_state": {}}
+        self.servers = [
+            await loop.create_server(partial(Connection, bound.listener, **given), sock=bound.socket, backlog=_BACKLOG)
+            for bound in self._bound
+        ]
+        self.started = True
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -73,12 +85,14 @@ class ApiServer:
         self,
         services: Services,
         listeners: Sequence[Listener],
+        access: Access,
         *,
         passed: Sequence[socket.socket] = (),
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         self._services = services
         self._listeners = tuple(listeners)
+        self._access = access
         self._passed = tuple(passed)
         self._max_body = max_body
         self._bound: list[Bound] = []
@@ -96,8 +110,8 @@ class ApiServer:
         Raises:
             OperatorError: an address can't be had, or a passed socket can't be served; nothing is left bound.
         """
-        self._server = _Server(self._config())
         self._bound = bind_all(self._listeners, self._passed)
+        self._server = _Server(self._config(), self._bound)
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())
@@ -129,7 +143,7 @@ class ApiServer:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            AccessCheck(make_app(self._services, self._max_body)),
+            AccessCheck(make_app(self._services, self._max_body), self._access),
             loop="none",
             http="h11",
             ws="none",

@@ -29,7 +29,13 @@ from obelisk_daemon.ids import ExecutionId, parse_execution_id, parse_submitted_
 _THERE: Final = {200: ResponseSpec(ExecutionDocument, description="It is there already", generate_examples=False)}
 
 
-@post("/executions/{execution_id:str}/cancel", status_code=200, responses=PROBLEMS, summary="Cancel an execution")
+@post(
+    "/executions/{execution_id:str}/cancel",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Cancel an execution",
+)
 async def cancel(request: ApiRequest, execution_id: Id, data: JSONBody[CancelWish | None] = None) -> CancelDocument:
     """Ask an execution and its children to end; asking again does no harm."""
     known, wish = parse_execution_id(execution_id), data or CancelWish()
@@ -42,14 +48,26 @@ async def cancel(request: ApiRequest, execution_id: Id, data: JSONBody[CancelWis
     )
 
 
-@post("/executions/{execution_id:str}/pause", status_code=200, responses=PROBLEMS, summary="Pause an execution")
+@post(
+    "/executions/{execution_id:str}/pause",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Pause an execution",
+)
 async def pause(request: ApiRequest, execution_id: Id) -> PauseDocument:
     """Stop an execution until it is resumed. Responses are kept for it; an activity that runs is refused with 409."""
     services, known = services_of(request), parse_execution_id(execution_id)
     return await _paused(services, known, changed=await services.engine.pause(known))
 
 
-@post("/executions/{execution_id:str}/resume", status_code=200, responses=PROBLEMS, summary="Resume an execution")
+@post(
+    "/executions/{execution_id:str}/resume",
+    status_code=200,
+    responses=PROBLEMS,
+    opt={"role": "operate"},
+    summary="Resume an execution",
+)
 async def resume(request: ApiRequest, execution_id: Id) -> PauseDocument:
     """Lift a pause, also one that the daemon made because the execution could not go on."""
     services, known = services_of(request), parse_execution_id(execution_id)
@@ -60,6 +78,7 @@ async def resume(request: ApiRequest, execution_id: Id) -> PauseDocument:
     "/executions/{execution_id:str}/upgrade",
     status_code=200,
     responses=PROBLEMS,
+    opt={"role": "operate"},
     summary="Move a workflow to the current code",
 )
 async def upgrade(request: ApiRequest, execution_id: Id, data: JSONBody[UpgradeWish | None] = None) -> UpgradeDocument:
@@ -76,6 +95,7 @@ async def upgrade(request: ApiRequest, execution_id: Id, data: JSONBody[UpgradeW
     "/executions/{execution_id:str}/retry",
     status_code=201,
     responses=PROBLEMS | _THERE,
+    opt={"role": "operate"},
     summary="Repeat a finished execution as a new one",
 )
 async def retry_finished(
@@ -96,6 +116,7 @@ async def retry_finished(
     "/executions/{execution_id:str}/stub",
     status_code=200,
     responses=PROBLEMS,
+    opt={"role": "operate"},
     summary="Give a stub's execution its result",
 )
 async def finish_stub(request: ApiRequest, execution_id: Id, data: JSONBody[Any] = None) -> ExecutionDocument:

@@ -20,6 +20,7 @@ from obelisk_config import (
     Surroundings,
     WitStub,
     at,
+    check_listeners,
     draft,
     has_errors,
     in_order,
@@ -127,13 +128,14 @@ async def check(
         files, unread = await asyncio.to_thread(read_components, manifest, dev=dev)
     severity: Severity = "error" if need_secrets else "warning"
     secrets, unreadable = await asyncio.to_thread(read_secrets, manifest, surroundings.variables, severity)
+    exposed = check_listeners(manifest, dev=dev, given=bool(surroundings.listen))
     loaded, uncompiled = await _compile(manifest, files, compiler)
     components = {spec.name: loaded[spec.name] for spec in manifest.components if spec.name in loaded}
     stubs, untyped = read_stubs(manifest, files, loaded)
     unlinked = check_links(manifest, {**components, **stubs}, host_function, partial=drafted.partial)
     found: dict[Stage, Sequence[Diagnostic]] = {
         "parsed": drafted.diagnostics,
-        "validated": (*unread, *unreadable),
+        "validated": (*exposed, *unread, *unreadable),
         "compiled": (*uncompiled, *untyped),
         "linked": unlinked,
     }

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
+from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.replaying import LocalReplayer
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
@@ -147,7 +148,9 @@ class _Daemon:
         )
         assert deployer.running is not None
         listeners = [listener(listen) for listen in deployer.running.listen]
-        server = ApiServer(api, listeners, passed=self._systemd.sockets)
+        dev = self._beginning.options.dev
+        access = Access(self._clock, lambda: deployer.active.candidate.manifest.tokens, dev)
+        server = ApiServer(api, listeners, access, passed=self._systemd.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         return server.addresses

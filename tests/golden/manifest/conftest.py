@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from obelisk_config import Diagnostic, ManifestError, Surroundings, draft, render
+from obelisk_config import Diagnostic, ManifestError, Surroundings, check_listeners, draft, render
 from obelisk_daemon.deployment.candidate import read_components
 from obelisk_daemon.deployment.linking import check_links
 from obelisk_daemon.deployment.secrets import read_secrets
@@ -54,6 +54,15 @@ def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explain:
         if interfaces is not None:
             links = check_links(drafted.manifest, {**given, **stubs}, host, partial=drafted.partial)
         unreadable = () if variables is None else read_secrets(drafted.manifest, variables)[1]
-        return told((*drafted.diagnostics, *diagnostics, *untyped, *links, *unreadable))
+        return told(
+            (
+                *drafted.diagnostics,
+                *check_listeners(drafted.manifest, dev=dev),
+                *diagnostics,
+                *untyped,
+                *links,
+                *unreadable,
+            )
+        )
 
     return run

@@ -216,8 +216,18 @@ def test_listening_beyond_loopback_is_refused(explain: Explain, snapshot: Snapsh
     assert explain('[daemon]\nlisten = ["0.0.0.0:5005", "[::]:5005", "10.0.0.1:80"]\n') == snapshot
 
 
+def test_a_port_without_tokens_says_how_to_make_one(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    assert explain('[daemon]\nlisten = ["unix:a", "localhost:5005"]\n') == snapshot
+
+
+def test_a_token_is_its_hash_and_is_never_shown(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = "[[token]]\nname = 'ci'\nrole = 'reader'\nsha256 = 'obk_abcdefgh'\ntoken = 'obk_abcdefgh'\n\n"
+    text += f"[[token]]\nname = 'ci'\nrole = 'read'\nsha256 = '{'0' * 64}'\nexpires = 2027-01-31T00:00:00\n\n"
+    assert explain(text + f"[[token]]\nname = 'two'\nrole = 'read'\nsha256 = '{'0' * 64}'\n") == snapshot
+
+
 def test_a_socket_path_longer_than_linux_takes_is_an_error(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    assert explain(f'[daemon]\nlisten = ["127.0.0.1:0", "unix:/{"x" * 107}"]\n') == snapshot
+    assert explain(f'[daemon]\nlisten = ["unix:/a", "unix:/{"x" * 107}"]\n') == snapshot
     assert explain(f'[daemon]\nstate_dir = "/{"x" * 99}"\n') == snapshot
 
 

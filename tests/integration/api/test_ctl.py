@@ -10,7 +10,7 @@ from obelisk_daemon.api.listeners import TcpListener
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.ids import parse_submitted_id
 from tests.fakes.api import FIBO, FakeWorld, execution_id
-from tests.fakes.serving import ctl, ctl_at, serving, until_watched
+from tests.fakes.serving import access, ctl, ctl_at, serving, until_watched
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("http")]
 ID = execution_id()
@@ -245,7 +245,7 @@ async def test_the_program_starts_without_what_it_does_not_need(path: Path) -> N
 
 
 async def test_ctl_works_over_tcp(world: FakeWorld) -> None:
-    server = ApiServer(world.services(), [TcpListener("127.0.0.1", 0)])
+    server = ApiServer(world.services(), [TcpListener("127.0.0.1", 0)], access(dev=True))
     await server.start()
     run = await asyncio.to_thread(ctl, "--url", server.addresses[0], "status", "--json")
     await server.stop()

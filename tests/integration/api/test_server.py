@@ -11,14 +11,14 @@ from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.errors import OperatorError
 from tests.fakes.api import FIBO, FakeWorld, execution_id
-from tests.fakes.serving import serving, talking, until_watched
+from tests.fakes.serving import access, serving, talking, until_watched
 
 pytestmark = pytest.mark.anyio
 ID = execution_id()
 
 
 async def test_one_server_listens_on_a_socket_and_on_tcp_with_the_port_it_got(world: FakeWorld, path: Path) -> None:
-    server = ApiServer(world.services(), [UnixListener(path), TcpListener("127.0.0.1", 0)])
+    server = ApiServer(world.services(), [UnixListener(path), TcpListener("127.0.0.1", 0)], access())
     await server.start()
     unix, tcp = server.addresses
     assert unix == f"unix:{path}"
@@ -47,7 +47,7 @@ async def test_stopping_ends_long_polls_at_once(world: FakeWorld, path: Path) ->
 async def test_a_server_that_can_not_have_one_address_takes_none(world: FakeWorld, path: Path) -> None:
     taken = path.with_name("taken")
     taken.write_text("")
-    server = ApiServer(world.services(), [UnixListener(path), UnixListener(taken)])
+    server = ApiServer(world.services(), [UnixListener(path), UnixListener(taken)], access())
     with pytest.raises(OperatorError):
         await server.start()
     assert not path.exists()
@@ -56,7 +56,7 @@ async def test_a_server_that_can_not_have_one_address_takes_none(world: FakeWorl
 async def test_a_second_server_does_not_take_the_socket_of_the_first(world: FakeWorld, path: Path) -> None:
     async with serving(world, path), talking(path) as client:
         with pytest.raises(OperatorError, match="another daemon"):
-            await ApiServer(FakeWorld().services(), [UnixListener(path)]).start()
+            await ApiServer(FakeWorld().services(), [UnixListener(path)], access()).start()
         assert (await client.get("/v1/healthz")).status_code == 200
 
 
@@ -68,7 +68,7 @@ async def test_a_request_that_came_before_the_start_is_answered_on_the_passed_so
         held.listen()
         async with talking(path) as client:
             asked = asyncio.create_task(client.get("/v1/healthz"))
-            server = ApiServer(world.services(), [UnixListener(path)], passed=[passed])
+            server = ApiServer(world.services(), [UnixListener(path)], access(), passed=[passed])
             await server.start()
             assert (await asked).status_code == 200
             await server.stop()
@@ -80,7 +80,7 @@ async def test_a_request_that_came_before_the_start_is_answered_on_the_passed_so
 
 
 async def test_stopping_a_server_that_never_started_does_nothing(world: FakeWorld) -> None:
-    await ApiServer(world.services(), []).stop()
+    await ApiServer(world.services(), [], access()).stop()
 
 
 async def test_more_long_polls_than_the_bound_are_refused_with_503(path: Path) -> None:

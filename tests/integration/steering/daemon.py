@@ -36,7 +36,7 @@ from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.manifest import FakeManifest
-from tests.fakes.serving import talking
+from tests.fakes.serving import access, talking
 
 Document = dict[str, Any]
 
@@ -169,7 +169,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
         daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"
-        server = ApiServer(api, [UnixListener(daemon.socket)])
+        server = ApiServer(api, [UnixListener(daemon.socket)], access())
         await server.start()
         stack.push_async_callback(server.stop)
         daemon.http = await stack.enter_async_context(talking(daemon.socket))

@@ -5,6 +5,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
     document = openapi_document()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/v1/me",
         "/v1/status",
         "/v1/components",
         "/v1/functions",
