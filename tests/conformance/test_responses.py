@@ -9,11 +9,10 @@ import pytest
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, DelayFinished, Finished, JoinSetCreate
 from obelisk_daemon.execution.outcome import Returned
-from obelisk_daemon.ids import ExecutionId, child_id
+from obelisk_daemon.ids import child_id
 from obelisk_daemon.storage.records import (
     Append,
     Awaits,
-    ListFilter,
     NewResponse,
     ResponseChange,
     StateChange,

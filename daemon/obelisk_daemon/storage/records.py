@@ -9,7 +9,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Locked, Response, ResponseItem
-from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Outcome
+from obelisk_daemon.execution.outcome import Ending, FailureKind, FailureRecord, Outcome
 from obelisk_daemon.execution.state import Lifecycle, State, Status
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, RunId
 
@@ -168,10 +168,6 @@ class CancellationProgress(msgspec.Struct, frozen=True):
     already_finished: bool
     children: tuple[tuple[ExecutionId, str], ...]
     is_forced: bool = False
-
-
-Ending: TypeAlias = Literal["ok", "err"] | FailureKind
-"""How an execution ended: its function's result, or why there is none."""
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -182,7 +182,7 @@ def _prefix(prefix: str | None) -> dict[str, object]:
 
 def _span(connection: sqlite3.Connection, chosen: ListFilter) -> dict[str, object]:
     """Give the time in which the executions were created, and where in the list the page begins."""
-    since, until = [chosen.since or Instant(0)], [chosen.until or Instant(_LAST)]
+    since, until = [int(chosen.since or 0)], [int(chosen.until or _LAST)]
     if chosen.generation is not None:
         row = connection.execute(SQL["generation_span"], (chosen.generation,)).fetchone()
         if row is None:

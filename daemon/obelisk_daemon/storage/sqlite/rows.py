@@ -7,10 +7,10 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Created, Entry, Event, Response
-from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, Returned
+from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, ending_of
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import Ending, NewExecution, StateChange, Summary
+from obelisk_daemon.storage.records import NewExecution, StateChange, Summary
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
 
@@ -94,13 +94,6 @@ def projection(state: State) -> tuple[object, ...]:
         None if state.outcome is None else ending_of(state.outcome),
         state.started_at,
     )
-
-
-def ending_of(outcome: Outcome) -> Ending:
-    """Name how an execution ended."""
-    if isinstance(outcome, Returned):
-        return "ok" if outcome.is_ok else "err"
-    return outcome.kind
 
 
 def labels_of(text: str) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ CREATE INDEX execution_function ON execution (ffqn, created_at);
 -- newest_ending: most executions end well, and are not in it
 CREATE INDEX execution_ending ON execution (ending, created_at) WHERE ending <> 'ok';
 -- newest_labelled
-CREATE INDEX execution_labelled ON execution (created_at) WHERE labels <> '';
+CREATE INDEX execution_labelled ON execution (created_at, execution_id, labels) WHERE labels <> '';
 
 -- newest_tagged
 CREATE TABLE tag (
