@@ -6,6 +6,9 @@ from typing import Literal
 import msgspec
 
 from obelisk_daemon.api.catalog import FunctionCatalog
+from obelisk_daemon.api.live.live import Live
+from obelisk_daemon.api.live.sources import ServiceSources
+from obelisk_daemon.api.live.streams import MAX_STREAMS
 from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall, Services
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
@@ -34,6 +37,7 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import (
+    Change,
     Delay,
     ListFilter,
     LogLine,
@@ -43,6 +47,7 @@ from obelisk_daemon.storage.records import (
     Summary,
     SummaryPage,
 )
+from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
 
@@ -103,10 +108,10 @@ def execution_id(number: int = 1) -> ExecutionId:
     return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
 
 
-class FakeWorld:
+class FakeWorld(FakeFollowing):
     """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
+    def __init__(self, watcher: Watcher | None = None, max_streams: int = MAX_STREAMS) -> None:
         self.watcher = watcher or Watcher()
         self.catalog = FunctionCatalog(3, COMPONENTS, FUNCTIONS)
         self.now = START
@@ -131,11 +136,17 @@ class FakeWorld:
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
         self.manifest = FakeManifest()
+        sources = ServiceSources(self, self, self.manifest)
+        self.live = Live(self, sources, lambda: Instant(self.now), "01JZZZZZZZZZZZZZZZZZZZZZZZ", max_streams)
+
+    def publish(self, change: Change) -> None:
+        self.watcher.publish(change)
+        self.live.publish(change)
 
     def services(self) -> Services:
         bits = iter(range(1, 1_000))
         ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
-        return Services(self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics())
+        return Services(self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics(), self.live)
 
     def tick(self) -> Instant:
         self.now += 1_000
@@ -147,7 +158,8 @@ class FakeWorld:
         for event in events:
             log.append(Entry(len(log), self.tick(), event))
         state = fold(log)
-        self.watcher.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
+        is_held, is_new = state.run_id is not None, state.version == len(events)
+        self.publish(StateChange(known, state.status, state.lifecycle, state.due_at, is_held, is_new))
 
     def create(
         self, known: ExecutionId, info: FunctionInfo, *params: object, parent: ExecutionId | None = None
@@ -178,14 +190,14 @@ class FakeWorld:
         delivered = self.delivered.setdefault(known, [])
         response = Response(len(delivered) + 1, self.tick(), join_set, item)
         delivered.append(response)
-        self.watcher.publish(ResponseChange(known, response))
+        self.publish(ResponseChange(known, response))
 
     def log(self, known: ExecutionId, message: str) -> None:
         lines = self.lines.setdefault(known, [])
         position = (sum(map(len, self.lines.values())) + 1) * 10
         lines.append((position, RunId("Run_01JZZZZZZZZZZZZZZZZZZZZZZZ"), LogLine(self.tick(), "info", message)))
         state = fold(self.logs[known])
-        self.watcher.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
+        self.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
 
     # Engine
 

@@ -14,6 +14,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
 from obelisk_daemon.api import daemon, delays, executions, logs, manifest, replaying, steering, wit
+from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
 from obelisk_daemon.api.roles import Gate
@@ -30,6 +31,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *why.ROUTES,
     *delays.ROUTES,
     *logs.ROUTES,
+    *live.ROUTES,
     *wit.ROUTES,
     *replaying.ROUTES,
     *manifest.ROUTES,

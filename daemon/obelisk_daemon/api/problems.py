@@ -25,6 +25,8 @@ from obelisk_daemon.errors import (
 from obelisk_daemon.wasm.guest import HostExhaustedError
 
 MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER: Final = "2"
+"""Seconds."""
 _LOG: Final = logging.getLogger(__name__)
 _HTTP_CODES: Final = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -89,7 +91,10 @@ def on_obelisk_error(_: Request[Any, Any, Any], error: ObeliskError) -> Response
     status = status_of(error)
     if status == 500:
         _LOG.error("a request failed: %s: %s", error.code, error)
-    return answer(problem(status, error.code, str(error)))
+    answered = answer(problem(status, error.code, str(error)))
+    if status == 503:
+        answered.headers["Retry-After"] = _RETRY_AFTER
+    return answered
 
 
 def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

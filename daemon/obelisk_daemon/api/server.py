@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, Final
 
 import uvicorn
+from litestar.types import Scope
 
-from obelisk_daemon.api.access import AccessCheck
+from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
-from obelisk_daemon.api.identity import Access
+from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.services import Services
 
@@ -37,6 +38,12 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def abort(self, scope: Scope) -> None:
+        """Drop the connection of a request at once, with all that is buffered for it."""
+        for connection in self.server_state.connections:
+            if getattr(connection, "scope", None) is scope:
+                connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         del sockets  # they are those that are bound
@@ -112,6 +119,8 @@ class ApiServer:
         """
         self._bound = bind_all(self._listeners, self._passed)
         self._server = _Server(self._config(), self._bound)
+        streams = self._services.live.streams
+        streams.abort, streams.is_welcome = self._server.abort, self._is_welcome
         sockets = [bound.socket for bound in self._bound]
         self._task = asyncio.create_task(self._server.serve(sockets), name="api")
         ready = asyncio.create_task(self._server.ready.wait())
@@ -128,13 +137,19 @@ class ApiServer:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Take no more connections, end long polls at once, let requests end (5 s at most), and close."""
+        """Take no more connections, end long polls and streams at once, let requests end (5 s at most), and close."""
         self._services.watcher.close()
+        self._services.live.streams.close()
         if self._server is not None and self._task is not None:
             self._server.stopping.set()
             await asyncio.wait([self._task])
             self._release()
             self._task.result()
+        await self._services.live.close()
+
+    def _is_welcome(self, scope: Scope) -> bool:
+        who = scope["state"].get(IDENTITY)
+        return isinstance(who, Identity) and self._access.holds(who)
 
     def _release(self) -> None:
         for bound in self._bound:

@@ -1,7 +1,7 @@
 """What the API needs of the layers below it, as Protocols that the supervisor fulfils."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,9 @@ from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.generations import Generation, GenerationRow, OnUpgrade
 from obelisk_daemon.storage.port import ExecutionReader
+
+if TYPE_CHECKING:  # its documents are made from those that are made from these
+    from obelisk_daemon.api.live.live import Live
 
 Kind: TypeAlias = Literal["activity", "workflow", "stub"]
 
@@ -311,3 +314,4 @@ class Services(NamedTuple):
     replayer: Replayer
     manifest: ManifestControl
     metrics: Metrics
+    live: "Live"

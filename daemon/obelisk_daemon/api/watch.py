@@ -9,8 +9,8 @@ from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import Change, StateChange
 
-MAX_WATCHES: Final = 800
-"""Fewer than the server's connections, so that long polls never keep everybody else out."""
+MAX_WATCHES: Final = 600
+"""Together with the streams fewer than the server's connections, so that they never keep everybody else out."""
 
 Until: TypeAlias = Literal["changed", "finished"]
 

@@ -80,7 +80,7 @@ def pin(
     except (OSError, UnicodeDecodeError) as error:
         raise CtlError(BAD_DATA, "file_unreadable", f"{manifest} can't be read: {error}") from error
     if changed != text:
-        _replace(target, changed)
+        replace_file(target, changed)
     told = "unchanged" if changed == text else "written"
     if session.output.as_json:
         session.output.document({"manifest": manifest, "changed": changed != text, "digests": digests})
@@ -137,7 +137,7 @@ def _write_new(file: Path, text: str) -> None:
         raise CtlError(FAILED, "not_written", f"can't write {file}: {error.strerror}") from error
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str) -> None:
     """Write the file anew in one step, so that a daemon that watches it never sees half of it."""
     real = file.resolve()
     draft = real.with_name(f".{real.name}.{os.getpid()}")

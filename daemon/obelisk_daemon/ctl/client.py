@@ -7,13 +7,16 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote, urlencode
 
 from obelisk_daemon.ctl.address import START_HINT, Address
-from obelisk_daemon.ctl.failure import NOT_PERMITTED, TIMED_OUT, UNREACHABLE, CtlError, exit_code_of
+from obelisk_daemon.ctl.credentials import Credentials
+from obelisk_daemon.ctl.failure import BAD_DATA, NOT_PERMITTED, TIMED_OUT, UNREACHABLE, CtlError, exit_code_of
 
+_HOW_TO_NAME_ONE: Final = "name a file with a token by --token-file, or set OBELISK_TOKEN"
 PATIENCE: Final = 30.0
 """Seconds for which a daemon that answered before, and then went away, is looked for again."""
 _ANSWER_SECONDS: Final = 30.0
@@ -43,8 +46,18 @@ class _LostError(Exception):
 class Client:
     """Asks one daemon. `deadline` is by the monotonic clock of `times`; None waits for ever."""
 
-    def __init__(self, address: Address, times: Times, *, deadline: float | None, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        times: Times,
+        *,
+        deadline: float | None,
+        note: Callable[[str], None],
+        credentials: Credentials = Credentials(),  # noqa: B008
+    ) -> None:
         self.address = address
+        self.token = credentials.token
+        self._ca_file = credentials.ca_file
         self._times = times
         self._deadline = deadline
         self._note = note
@@ -106,6 +119,8 @@ class Client:
         connection = self._connect()
         body, kind = sent
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind})
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
         if patience is not None and connection.sock is not None:
             connection.sock.settimeout(min(patience, self._remaining()))
         try:
@@ -118,7 +133,7 @@ class Client:
             connection.close()
 
     def _connect(self) -> HTTPConnection:
-        connection = _connection(self.address)
+        connection = _connection(self.address, self._ca_file)
         try:
             connection.connect()
         except OSError as error:
@@ -161,13 +176,21 @@ class _UnixConnection(HTTPConnection):
             raise
 
 
-def _connection(address: Address) -> HTTPConnection:
+def _connection(address: Address, ca_file: str | None) -> HTTPConnection:
     if address.path is not None:
         return _UnixConnection(address.path)
     seconds = _LONGEST_WAIT + _ANSWER_SECONDS
     if address.tls:
-        return HTTPSConnection(address.host, address.port, timeout=seconds, context=ssl.create_default_context())
+        return HTTPSConnection(address.host, address.port, timeout=seconds, context=_trusting(ca_file))
     return HTTPConnection(address.host, address.port, timeout=seconds)
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an SSLError is one
+        message = f"{ca_file} has no certificates to trust: {error.strerror or error}"
+        raise CtlError(BAD_DATA, "file_unreadable", message) from error
 
 
 def _answer(status: int, body: bytes) -> Answer:
@@ -178,7 +201,8 @@ def _answer(status: int, body: bytes) -> Answer:
     if status >= 400:
         problem: Mapping[str, Any] = document if isinstance(document, dict) else {}
         detail = problem.get("detail") or f"the daemon answered with HTTP status {status}"
-        raise CtlError(exit_code_of(status), str(problem.get("code", f"http_{status}")), str(detail))
+        hint = f"; {_HOW_TO_NAME_ONE}" if status == HTTPStatus.UNAUTHORIZED else ""
+        raise CtlError(exit_code_of(status), str(problem.get("code", f"http_{status}")), f"{detail}{hint}")
     if document is None:
         raise CtlError(UNREACHABLE, "not_obelisk", "what answers there is not obeliskd: its answer is not JSON")
     return Answer(status, document)

@@ -19,13 +19,15 @@ from obelisk_daemon.ctl import (
     status,
     steering,
     submitting,
+    tokens,
     why,
     wit,
 )
+from obelisk_daemon.ctl.credentials import Files
 from obelisk_daemon.ctl.failure import FAILED, OK, USAGE, CtlError
 from obelisk_daemon.ctl.output import Output
 from obelisk_daemon.ctl.parsing import Group
-from obelisk_daemon.ctl.session import JsonOption, Shared, TimeoutOption, UrlOption
+from obelisk_daemon.ctl.session import CaFileOption, JsonOption, Shared, TimeoutOption, TokenFileOption, UrlOption
 
 PROGRAM = "obelisk-ctl"
 
@@ -55,6 +57,7 @@ def make_app() -> typer.Typer:
         wit,
         authoring,
         manifest,
+        tokens,
     ):
         module.register(app)
     return app
@@ -87,9 +90,11 @@ def _options(
     as_json: JsonOption = False,
     url: UrlOption = None,
     timeout: TimeoutOption = None,
+    token_file: TokenFileOption = None,
+    ca_file: CaFileOption = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    context.obj = Shared(as_json, url, timeout)
+    context.obj = Shared(as_json, url, timeout, Files(token_file, ca_file))
     if version:
         from obelisk_daemon import __version__
 

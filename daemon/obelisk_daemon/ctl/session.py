@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 import typer
 
 from obelisk_daemon.ctl.address import find_address
+from obelisk_daemon.ctl.credentials import Files, find_credentials
 from obelisk_daemon.ctl.durations import parse_seconds
 from obelisk_daemon.ctl.failure import BAD_DATA, FAILED, OK, CtlError
 from obelisk_daemon.ctl.output import Output
@@ -23,6 +24,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 UrlOption = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="The daemon: unix:/path or http://HOST:PORT. [OBELISK_URL]")
 ]
+TokenFileOption = Annotated[
+    str | None,
+    typer.Option("--token-file", metavar="FILE", help="The token for a daemon over TCP. [or OBELISK_TOKEN]"),
+]
+CaFileOption = Annotated[
+    str | None,
+    typer.Option("--ca-file", metavar="FILE", help="Certificates to trust for https. [OBELISK_CA_FILE]"),
+]
 TimeoutOption = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after this long, such as 30s.")
 ]
@@ -34,6 +43,7 @@ class Shared(NamedTuple):
     as_json: bool = False
     url: str | None = None
     timeout: str | None = None
+    files: Files = Files()
 
 
 class Flag(NamedTuple):
@@ -61,7 +71,9 @@ class Session:
         from obelisk_daemon.ctl.client import Client, Times
 
         address = find_address(self.shared.url, os.environ)
-        return Client(address, Times(time.monotonic, time.sleep), deadline=self.deadline, note=self.output.note)
+        credentials = find_credentials(address, self.shared.files, os.environ)
+        times = Times(time.monotonic, time.sleep)
+        return Client(address, times, deadline=self.deadline, note=self.output.note, credentials=credentials)
 
     @functools.cached_property
     def deadline(self) -> float | None:
@@ -78,7 +90,9 @@ def command(app: typer.Typer, name: str, *flags: Flag) -> Callable[[Callable[...
         @functools.wraps(function)
         def run(*, context: typer.Context, as_json: bool, url: str | None, timeout: str | None, **given: Any) -> int:
             before = cast(Shared, context.find_root().obj or Shared())
-            shared = Shared(as_json or before.as_json, url or before.url, timeout or before.timeout)
+            token_file, ca_file = given.pop("token_file"), given.pop("ca_file")
+            files = Files(token_file or before.files.token, ca_file or before.files.ca)
+            shared = Shared(as_json or before.as_json, url or before.url, timeout or before.timeout, files)
             session = Session(shared, frozenset(flag.name for flag in flags if given.pop(flag.name)))
             raise typer.Exit(_carry_out(session, lambda session: function(session, **given)))
 
@@ -121,4 +135,6 @@ _SHARED = (
     _keyword("as_json", JsonOption, False),
     _keyword("url", UrlOption, None),
     _keyword("timeout", TimeoutOption, None),
+    _keyword("token_file", Annotated[str | None, typer.Option("--token-file", hidden=True)], None),
+    _keyword("ca_file", Annotated[str | None, typer.Option("--ca-file", hidden=True)], None),
 )

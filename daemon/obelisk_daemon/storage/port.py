@@ -5,7 +5,7 @@ and in commit order, `Change`s are published to whoever subscribed. A write that
 longer the current one raises `VersionConflictError` and leaves nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
@@ -21,11 +21,14 @@ from obelisk_daemon.storage.records import (
     LockRequest,
     LogLine,
     NewExecution,
+    Position,
+    Progress,
     Release,
     Standing,
     StoredLog,
     Summary,
     SummaryPage,
+    Tree,
 )
 
 
@@ -231,6 +234,28 @@ class ExecutionReader(Protocol):
 
     async def standing(self, execution_id: ExecutionId, at: Instant) -> Standing:
         """Read where an execution stands at a time, at the cost of a few rows, however long its log is.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+        """
+        ...
+
+    async def progress(self, execution_id: ExecutionId, after: Position, limit: int, *, logs: bool) -> Progress:
+        """Read what is new of an execution after a position; log lines only where they are wanted.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+        """
+        ...
+
+    async def summaries_of(self, chosen: Sequence[ExecutionId]) -> list[Summary]:
+        """Read the rows of executions, in no order; one that isn't there is left out."""
+        ...
+
+    async def tree(self, execution_id: ExecutionId, depth: int, limit: int) -> Tree:
+        """Read an execution and its descendants down to a depth, `limit` rows at most, the nearest first.
+
+        Where not all children of one fit, those that come first by their id do.
 
         Raises:
             NotFoundError: `execution_not_found`.

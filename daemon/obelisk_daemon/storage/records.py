@@ -126,13 +126,18 @@ class ResponseChange(msgspec.Struct, frozen=True):
 
 
 class StateChange(msgspec.Struct, frozen=True):
-    """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory."""
+    """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory.
+
+    `is_new`: it was made by this change; `has_begun`: a run of it was, by its lock.
+    """
 
     execution_id: ExecutionId
     status: Status
     lifecycle: Lifecycle
     due_at: Instant | None
     is_held: bool
+    is_new: bool = False
+    has_begun: bool = False
 
 
 Change: TypeAlias = ResponseChange | StateChange
@@ -255,6 +260,37 @@ class StoredLog(msgspec.Struct, frozen=True):
 
     entries: list[Entry]
     responses: list[Response]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far somebody has read what is kept of an execution: so many events, so many responses, lines up to `line`."""
+
+    version: int = 0
+    responses: int = 0
+    line: int = 0
+
+
+Kept: TypeAlias = Literal["events", "responses", "lines"]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What an execution has come to, and what is new after a position, in one snapshot.
+
+    Each line has its position and its run. `more` are those of which there is more than fits a page.
+    """
+
+    summary: Summary
+    entries: list[Entry]
+    responses: list[Response]
+    lines: list[tuple[int, RunId | None, LogLine]]
+    more: frozenset[Kept] = frozenset()
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """An execution and what is below it, level by level; `cut` are those of which children are left out."""
+
+    nodes: tuple[Summary, ...]
+    cut: frozenset[ExecutionId]
 
 
 MOST_COUNTED: Final = 1_000

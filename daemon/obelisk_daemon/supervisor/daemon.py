@@ -13,12 +13,15 @@ import structlog
 
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.identity import Access
+from obelisk_daemon.api.live.documents import generation_change
+from obelisk_daemon.api.live.live import Live
+from obelisk_daemon.api.live.sources import ServiceSources
 from obelisk_daemon.api.replaying import LocalReplayer
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
-from obelisk_daemon.deployment.control import ManifestControl
+from obelisk_daemon.deployment.control import ManifestControl, verdict_report
 from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Verdict
 from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
 from obelisk_daemon.deployment.replay_gate import ReplayGate
@@ -143,8 +146,11 @@ class _Daemon:
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
         planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
         control = ManifestControl(deployer, self._file, planner, store)
+        sources = ServiceSources(store.reads, engine, control)
+        self._live = live = Live(store.reads, sources, self._clock.now, self._ids.ulid())
+        store.subscribe(live.publish)
         api = ApiServices(
-            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics
+            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics, live
         )
         assert deployer.running is not None
         listeners = [listener(listen) for listen in deployer.running.listen]
@@ -162,6 +168,8 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
+        self._live.streams.review()
+        self._live.daemon.announce("generation", generation_change(active.generation))
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
@@ -197,6 +205,8 @@ class _Daemon:
         refused = "" if verdict is None or verdict.outcome != "refused" else summary_of(verdict)
         number = self._deployer.active.generation.number
         self._systemd.notifier.ready(generation_status(number, refused))
+        if verdict is not None:
+            self._live.daemon.announce("manifest", verdict_report(verdict))
 
     async def drain(self) -> None:
         """Take no more work and let what runs end, within the grace period of the manifest."""

@@ -23,7 +23,7 @@ COMMANDS = [
     "delay",
     "replay",
 ]
-COMMANDS += ["components", "functions", "wit", "init", "manifest"]
+COMMANDS += ["components", "functions", "wit", "init", "manifest", "token", "ui"]
 
 
 def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:
@@ -51,6 +51,12 @@ def test_every_delay_command_explains_itself(command: str, snapshot: SnapshotAss
 @pytest.mark.parametrize("command", ["status", "plan", "reload", "rollback", "history", "show", "diff", "pin"])
 def test_every_manifest_command_explains_itself(command: str, snapshot: SnapshotAssertion) -> None:
     run = ctl("manifest", command, "--help")
+    assert run.code == 0
+    assert run.out == snapshot
+
+
+def test_making_a_token_explains_itself(snapshot: SnapshotAssertion) -> None:
+    run = ctl("token", "new", "--help")
     assert run.code == 0
     assert run.out == snapshot
 

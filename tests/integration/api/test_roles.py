@@ -71,15 +71,15 @@ class Scene(NamedTuple):
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     touched: Any = Touched()
-    services = FakeWorld().services()
-    services = type(services)(*(touched for _ in services))
+    world = FakeWorld()
+    services = type(world.services())(*(touched for _ in world.services()))._replace(live=world.live)
     known = access(*(token for _, token in HOLDERS.values()), EXPIRED_HOLDER)
     server = ApiServer(services, [TcpListener("127.0.0.1", 0)], known)
     await server.start()
     async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as http:
         yield Scene(http, touched)
     touched.names.clear()
-    services = services._replace(watcher=FakeWorld().watcher)
+    services = services._replace(watcher=world.watcher)
     server._services = services
     await server.stop()
 

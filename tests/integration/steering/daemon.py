@@ -13,6 +13,8 @@ import httpx
 from obelisk_config import Surroundings
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.listeners import UnixListener
+from obelisk_daemon.api.live.live import Live
+from obelisk_daemon.api.live.sources import ServiceSources
 from obelisk_daemon.api.replaying import LocalReplayer
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.api.services import Services as ApiServices
@@ -166,7 +168,12 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         store.subscribe(watcher.publish)
         engine, catalog = LocalEngine(executors, directory), catalog_of(candidate, services.plan)
         replayer = LocalReplayer(store.reads, lambda: services.plan, compiler)
-        api = ApiServices(store.reads, engine, lambda: catalog, watcher, ids, replayer, FakeManifest(), Metrics())
+        manifest_control = FakeManifest()
+        live = Live(store.reads, ServiceSources(store.reads, engine, manifest_control), clock.now, ids.ulid())
+        store.subscribe(live.publish)
+        api = ApiServices(
+            store.reads, engine, lambda: catalog, watcher, ids, replayer, manifest_control, Metrics(), live
+        )
         daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"
         server = ApiServer(api, [UnixListener(daemon.socket)], access())

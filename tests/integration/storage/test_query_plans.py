@@ -65,6 +65,8 @@ INDEXED = {
     "count_delays_in": "SEARCH delay USING INDEX delay_execution (execution_id=?)",
     "queued_before": f"SEARCH execution {QUEUE} (rank=? AND ffqn=? AND labels=? AND (due_at,execution_id)<(?,?))",
     "children": "SEARCH execution USING INDEX execution_children (parent_id=?)",
+    "executions_of": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "first_children": "SEARCH execution USING INDEX execution_children (parent_id=?)",
     "events_from": "SEARCH event USING PRIMARY KEY (execution_id=? AND version>?)",
     "responses_from": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
     "due_delays": "SEARCH delay USING INDEX delay_due (due_at<?)",

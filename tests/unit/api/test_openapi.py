@@ -17,6 +17,8 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/executions/{execution_id}/events",
         "/v1/executions/{execution_id}/responses",
         "/v1/executions/{execution_id}/logs",
+        "/v1/executions/{execution_id}/follow",
+        "/v1/executions/{execution_id}/tree",
         "/v1/executions/{execution_id}/result",
         "/v1/executions/{execution_id}/cancel",
         "/v1/executions/{execution_id}/pause",
@@ -32,6 +34,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/delays/{delay_id}/pause",
         "/v1/delays/{delay_id}/resume",
         "/v1/failures/{failure_id}",
+        "/v1/follow",
         "/v1/manifest",
         "/v1/manifest/generations",
         "/v1/manifest/generations/{number}",
@@ -55,3 +58,11 @@ def test_submitting_tells_what_200_and_202_mean() -> None:
     paths = openapi_document()["paths"]
     assert {"200", "201", "409", "507"} <= set(paths["/v1/executions/{execution_id}"]["put"]["responses"])
     assert {"200", "202"} <= set(paths["/v1/executions/{execution_id}/result"]["get"]["responses"])
+
+
+def test_streams_are_told_from_documents() -> None:
+    paths = openapi_document()["paths"]
+    for path in ("/v1/follow", "/v1/executions/{execution_id}/follow"):
+        operation = paths[path]["get"]
+        assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
+        assert ("Last-Event-ID", "header") in [(one["name"], one["in"]) for one in operation["parameters"]]

@@ -1,8 +1,9 @@
 """Reads on connections that can't write, so they never wait for a commit and never hold one up."""
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +14,19 @@ from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
-from obelisk_daemon.storage.records import Delay, ListFilter, LogLine, Standing, StoredLog, Summary, SummaryPage
-from obelisk_daemon.storage.sqlite import listing, rows, standing
+from obelisk_daemon.storage.records import (
+    Delay,
+    ListFilter,
+    LogLine,
+    Position,
+    Progress,
+    Standing,
+    StoredLog,
+    Summary,
+    SummaryPage,
+    Tree,
+)
+from obelisk_daemon.storage.sqlite import following, listing, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -56,7 +68,7 @@ class Reads:
     ) -> list[tuple[int, RunId | None, LogLine]]:
         """Read log lines after a position."""
         found = await self._all("log_lines_after", (execution_id, after, limit))
-        return [(r["position"], r["run_id"], LogLine(r["created_at"], r["level"], r["message"])) for r in found]
+        return [rows.log_line_of(row) for row in found]
 
     async def failure(self, failure_id: FailureId) -> FailureRecord:
         """Read a failure in full."""
@@ -152,6 +164,18 @@ class Reads:
     async def standing(self, execution_id: ExecutionId, at: Instant) -> Standing:
         """Read where an execution stands at a time."""
         return await self._on_connection(lambda connection: standing.read(connection, execution_id, at))
+
+    async def progress(self, execution_id: ExecutionId, after: Position, limit: int, *, logs: bool) -> Progress:
+        """Read what is new of an execution."""
+        return await self._on_connection(lambda c: following.progress(c, execution_id, after, limit, logs=logs))
+
+    async def summaries_of(self, chosen: Sequence[ExecutionId]) -> list[Summary]:
+        """Read the rows of executions."""
+        return [rows.summary_of(row) for row in await self._all("executions_of", (json.dumps(chosen),))]
+
+    async def tree(self, execution_id: ExecutionId, depth: int, limit: int) -> Tree:
+        """Read an execution and its descendants."""
+        return await self._on_connection(lambda connection: following.tree(connection, execution_id, depth, limit))
 
     async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
         return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())

@@ -9,8 +9,8 @@ from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Created, Entry, Event, Response
 from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, ending_of
 from obelisk_daemon.execution.state import State
-from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import NewExecution, StateChange, Summary
+from obelisk_daemon.ids import ExecutionId, RunId
+from obelisk_daemon.storage.records import LogLine, NewExecution, StateChange, Summary
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
 
@@ -132,7 +132,7 @@ def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None
     insert_events(tx, new.execution_id, new.entries)
     if new.failure is not None:
         insert_failure(tx, new.execution_id, new.failure)
-    tx.changes.append(change_of(new.execution_id, state))
+    tx.changes.append(change_of(new.execution_id, state, is_new=True))
 
 
 def is_queued(state: State) -> bool:
@@ -153,9 +153,11 @@ def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Ent
     tx.executemany(SQL["insert_event"], rows)
 
 
-def change_of(execution_id: ExecutionId, state: State) -> StateChange:
+def change_of(execution_id: ExecutionId, state: State, *, is_new: bool = False) -> StateChange:
     """Give what is published of a state."""
-    return StateChange(execution_id, state.status, state.lifecycle, state.due_at, state.run_id is not None)
+    has_begun = state.locked_version == state.version - 1
+    is_held = state.run_id is not None
+    return StateChange(execution_id, state.status, state.lifecycle, state.due_at, is_held, is_new, has_begun)
 
 
 def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
@@ -192,3 +194,8 @@ def entry_of(row: sqlite3.Row) -> Entry:
 def response_of(row: sqlite3.Row) -> Response:
     """Read a row of `response`."""
     return Response(row["seq"], row["created_at"], row["join_set"], codec.decode_response(row["body"]))
+
+
+def log_line_of(row: sqlite3.Row) -> tuple[int, RunId | None, LogLine]:
+    """Read a row of `log_line`, with its position and its run."""
+    return row["position"], row["run_id"], LogLine(row["created_at"], row["level"], row["message"])

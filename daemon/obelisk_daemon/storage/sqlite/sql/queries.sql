@@ -81,6 +81,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 -- name: execution_row
 SELECT * FROM execution WHERE execution_id = ?;
 
+-- name: executions_of
+SELECT * FROM execution WHERE execution_id IN (SELECT value FROM json_each(?));
+
+-- Children in the order of the index: however many there are, only those that are wanted are read.
+-- name: first_children
+SELECT * FROM execution INDEXED BY execution_children WHERE parent_id = ? ORDER BY created_at, execution_id LIMIT ?;
+
 -- name: created_event
 SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 
