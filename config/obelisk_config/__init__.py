@@ -9,8 +9,8 @@ from pathlib import Path
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span, has_errors, in_order, render
 from obelisk_config.difference import ComponentChange, Difference, SettingChange, compare, restart_only
 from obelisk_config.document import Document, KeyPath
-from obelisk_config.forms import listen as parse_listen
 from obelisk_config.listening import check_listeners
+from obelisk_config.listening import listen as parse_listen
 from obelisk_config.model import (
     AllowedHost,
     Backoff,
@@ -36,6 +36,7 @@ from obelisk_config.model import (
     StubSource,
     StubSpec,
     TcpListen,
+    Tls,
     Token,
     UnixListen,
     WhenFull,
@@ -86,6 +87,7 @@ __all__ = [
     "StubSpec",
     "Surroundings",
     "TcpListen",
+    "Tls",
     "Token",
     "UnixListen",
     "WhenFull",

@@ -24,6 +24,11 @@ _TOP: Final = """\
 # and what the functions of a stub are.
 # Durations are written "250ms", "30s", "5m", "1h", "7d"; sizes "64KiB", "256MiB", "1GiB".
 """
+_LISTENER: Final = """\
+# An entry of listen may be a table, here with every key; beyond the loopback tls or trusted_proxy is needed:
+# listen = [{ address = "0.0.0.0:5005", tls = { cert = "cert.pem", key = "key.pem" }, hosts = ["obelisk.example.com"] },
+#   { address = "10.0.0.1:5006", trusted_proxy = ["10.0.0.5"], hosts = ["obelisk.example.com"] }]
+"""
 _SEVERAL: Final = """\
 # Instead of one table there may be several, each with a name of its own, and all with the same lease:
 # [[executor]]
@@ -41,7 +46,7 @@ def example() -> str:
     """Write the example manifest."""
     sections = [
         _TOP,
-        _section("[daemon]", keys.DAEMON.keys),
+        _section("[daemon]", keys.DAEMON.keys) + _LISTENER,
         _section("[executor]", keys.EXECUTOR.keys) + _SEVERAL,
         _section("[limits]", keys.LIMITS.keys),
     ]

@@ -6,7 +6,7 @@ from typing import Final, NoReturn, cast
 
 import msgspec
 
-from obelisk_config.model import Listen, Scheme, TcpListen, UnixListen
+from obelisk_config.model import Scheme
 from obelisk_config.place import INVALID, Place
 from obelisk_config.rules import Boolean, Choice, FormError, Key, Listing, Text
 from obelisk_config.tables import TableOf
@@ -19,15 +19,12 @@ _FFQN: Final = re.compile(rf"{_WIT}:{_WIT}/{_WIT}(@[0-9A-Za-z.+-]+)?\.{_WIT}", r
 _PARAMETER: Final = re.compile(r"%?[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*", re.ASCII)
 _VARIABLE: Final = re.compile(r"[^=\0]+")
 _PATH: Final = r"[^\0]+"
-_PLACE: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})", re.ASCII)
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<host>\[[^\]/]*\]|[^:/?#@\[\]]*)(?::(?P<port>[^/]*))?(?P<rest>.*)", re.DOTALL
 )
 _DNS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.ASCII)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
-SOCKET_PATH_BYTES: Final = 107
-"""What Linux takes for the path of a unix socket."""
 WIT_TYPE_LENGTH: Final = 16_384
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -92,30 +89,6 @@ def variable_value(text: str) -> str:
     return text
 
 
-def listen(text: str) -> Listen:
-    """Check where to listen. The path of a unix socket is left as it is."""
-    if text.startswith("unix:"):
-        return UnixListen(path(text.removeprefix("unix:")))
-    match = _PLACE.fullmatch(text)
-    if match is None or not match["host"] or int(match["port"]) > _LAST_PORT:
-        raise FormError(f'"{text[:80]}" is not an address to listen on')
-    host = match["host"].strip("[]")
-    if host == "localhost":
-        return TcpListen("127.0.0.1", int(match["port"]))
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        raise FormError(f'"{host[:80]}" is not an IP address') from None
-    if not address.is_loopback:
-        raise FormError(
-            f"{text} is not a loopback address, so this version refuses it",
-            "listen_not_loopback",
-            "tokens and TLS come in a later version; until then listen on a unix socket or on 127.0.0.1 or [::1],\n"
-            "and put a reverse proxy in front if others must reach it",
-        )
-    return TcpListen(str(address), int(match["port"]))
-
-
 class HostPattern(msgspec.Struct, frozen=True):
     """An entry of `allowed_hosts` as written. None: not said."""
 
@@ -141,10 +114,10 @@ def host_pattern(text: str) -> HostPattern:
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LAST_PORT):
         raise FormError(f'"{text[:80]}": "{port[:20]}" is not a port')
     number = _DEFAULT_PORTS[scheme] if port is None else int(port)
-    return HostPattern(cast("Scheme", scheme), _host(match["host"]), number)
+    return HostPattern(cast("Scheme", scheme), host(match["host"]), number)
 
 
-def _host(text: str) -> str:
+def host(text: str) -> str:
     """Check a host name, `*`, `*.name` or an IP address; give it in the one form it is compared in."""
     bare = text.strip("[]")
     try:
@@ -154,14 +127,14 @@ def _host(text: str) -> str:
             raise FormError(f'"{text[:80]}" is not an IPv6 address') from None
     if text == "*":
         return text
-    host = text.lower().removesuffix(".")
-    if not host.isascii():
+    lower = text.lower().removesuffix(".")
+    if not lower.isascii():
         _international(text)
-    fixed = host.removeprefix("*.")
+    fixed = lower.removeprefix("*.")
     # A last label of digits is how inet_aton spells addresses (127.1, 0x7f.1): they would hide which one is meant.
     if not _DNS.fullmatch(fixed) or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", fixed.rpartition(".")[2]):
         raise FormError(f'"{text[:80]}" is not a host name')
-    return host
+    return lower
 
 
 def _international(text: str) -> NoReturn:
@@ -227,17 +200,6 @@ PARAMETER: Final = Text(
 VARIABLE: Final = Text("", "bad_env", "a name is not empty and holds no = and no NUL", variable, _VARIABLE.pattern)
 VARIABLE_VALUE: Final = Text(
     "text", "bad_env", 'write text in quotes, for example "80"', variable_value, r"[^\0]{0,32768}"
-)
-LISTEN: Final = Listing(
-    Text(
-        "an address in quotes",
-        "bad_listen",
-        'write "unix:/path/to/socket", "127.0.0.1:5005" or "[::1]:5005"; a port is 0 (any free one) to 65535',
-        listen,
-        r"unix:[^\0]+|[^\0]+:[0-9]{1,5}",
-    ),
-    most=16,
-    least=1,
 )
 ORIGIN: Final = Text(
     "a host in quotes",

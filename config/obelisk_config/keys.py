@@ -8,6 +8,7 @@ from typing import Final
 
 from obelisk_config import forms
 from obelisk_config.component_keys import ACTIVITY_LIMITS, COMPONENT, LATER, SETTINGS, WHEN_FULL, WORKFLOW_LIMITS
+from obelisk_config.listening import LISTEN
 from obelisk_config.rules import Choice, Duration, Key, Number
 from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
@@ -46,8 +47,8 @@ DAEMON: Final = TableOf(
         ),
         Key(
             "listen",
-            forms.LISTEN,
-            "Unix sockets and loopback addresses of the API; if left out, api.sock in $RUNTIME_DIRECTORY or state_dir.",
+            LISTEN,
+            "Unix sockets and addresses of the API; if left out, api.sock in $RUNTIME_DIRECTORY or state_dir.",
             example=["unix:.obelisk/api.sock"],
         ),
         Key(

@@ -29,11 +29,23 @@ class UnixListen(msgspec.Struct, frozen=True, tag="unix"):
         return f"unix:{self.path}"
 
 
+class Tls(msgspec.Struct, frozen=True):
+    """The PEM files of a certificate and of its key; the paths are absolute."""
+
+    cert: str
+    key: str
+
+
 class TcpListen(msgspec.Struct, frozen=True, tag="tcp"):
-    """Listen on a loopback address; port 0 lets the machine choose."""
+    """Listen on an IP address; port 0 lets the machine choose."""
 
     host: str
     port: int
+    tls: Tls | None = None
+    trusted_proxy: tuple[str, ...] = ()
+    """Networks, the only ones that requests are taken from; empty: from everywhere."""
+    hosts: tuple[str, ...] = ()
+    """Names beside its address, in lower case."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

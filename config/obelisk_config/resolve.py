@@ -10,7 +10,9 @@ import msgspec
 from obelisk_config import component_keys, keys
 from obelisk_config.diagnostics import Diagnostic
 from obelisk_config.document import Document
-from obelisk_config.forms import SOCKET_PATH_BYTES, HostPattern
+from obelisk_config.forms import HostPattern
+from obelisk_config.listening import SOCKET_PATH_BYTES
+from obelisk_config.listening import beside as located_beside
 from obelisk_config.model import (
     AllowedHost,
     ComponentKind,
@@ -107,9 +109,9 @@ def _daemon(authored: Parsed, place: Place, file: Path, surroundings: Surroundin
     if surroundings.state_dir is not None:
         state_dir = Path(surroundings.state_dir).absolute()
     if surroundings.listen:
-        listen, where = _from(Path.cwd(), surroundings.listen), place
+        listen, where = located_beside(Path.cwd(), surroundings.listen), place
     elif "listen" in authored:
-        listen, where = _from(beside, authored["listen"]), place.child("listen")
+        listen, where = located_beside(beside, authored["listen"]), place.child("listen")
     else:
         runtime_dir = surroundings.variables.get("RUNTIME_DIRECTORY", "").partition(":")[0]
         own = state_dir if surroundings.state_dir is not None else beside / (runtime_dir or state_dir)
@@ -122,11 +124,6 @@ def _daemon(authored: Parsed, place: Place, file: Path, surroundings: Surroundin
             where.child(number).error("listen_path_too_long", message, hint)
     settings = merge(keys.DAEMON.defaults(), authored, {"state_dir": str(state_dir), "listen": listen})
     return msgspec.convert(settings, Daemon)
-
-
-def _from(directory: Path, listen: tuple[Listen, ...]) -> tuple[Listen, ...]:
-    """Make the paths of unix sockets absolute."""
-    return tuple(UnixListen(str(directory / one.path)) if isinstance(one, UnixListen) else one for one in listen)
 
 
 def _executors(authored: list[tuple[int | None, Parsed]], place: Place) -> tuple[Executor, ...]:

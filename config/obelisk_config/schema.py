@@ -12,6 +12,7 @@ import msgspec
 from obelisk_config import keys, stubs
 from obelisk_config.component_keys import Only
 from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
+from obelisk_config.listening import ADDRESS, LISTEN_TABLE, ListenEntry
 from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Rule, Size, Text
 from obelisk_config.secrets import SECRET, SecretEntry
 from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf
@@ -61,6 +62,8 @@ def _of(rule: Rule) -> Schema:
             return items | _between("Items", rule.least, rule.most)
         case HostEntry():
             return {"anyOf": [_of(ORIGIN), _of(HOST_TABLE)]}
+        case ListenEntry():
+            return {"anyOf": [_of(ADDRESS), _of(LISTEN_TABLE)]}
         case SecretEntry():
             return _of(SECRET) | {"minProperties": 1, "maxProperties": 1}
         case stubs.Parameter():

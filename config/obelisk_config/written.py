@@ -24,6 +24,7 @@ from obelisk_config.model import (
     QueueLimits,
     SecretSource,
     StubSpec,
+    TcpListen,
     Token,
     WitStub,
 )
@@ -113,7 +114,15 @@ def _authored(rule: Rule, value: Any) -> object:
         case Size():
             return format_size(value)
         case _:
-            return [str(one) for one in value] if isinstance(value, tuple) else value
+            return [_item(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _item(one: object) -> object:
+    if not isinstance(one, TcpListen) or one == TcpListen(one.host, one.port):
+        return str(one)
+    more: dict[str, object] = {} if one.tls is None else {"tls": msgspec.structs.asdict(one.tls)}
+    more |= {name: getattr(one, name) for name in ("trusted_proxy", "hosts") if getattr(one, name)}
+    return {"address": str(one), **more}
 
 
 def _host(host: AllowedHost, allow_private: bool) -> object:

@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -19,12 +20,13 @@ from obelisk_daemon.errors import CallerError, ComponentError, ObeliskError, Ope
 
 _DEFAULT: Final = Path("obelisk.toml")
 _INTERRUPTED: Final = 130
+_OPEN_FILES: Final = 65_536
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Manifest = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest.", show_default=True)]
 StateDir = Annotated[str | None, typer.Option(help="Where the database and the cache are; wins over the manifest.")]
 ListenAt = Annotated[
-    list[str] | None, typer.Option("--listen", help="unix:PATH or HOST:PORT on the loopback; wins over the manifest.")
+    list[str] | None, typer.Option("--listen", help="unix:PATH or 127.0.0.1:PORT; wins over the manifest.")
 ]
 Dev = Annotated[
     bool, typer.Option("--dev", help="Allow components without a digest, and take their files as they are.")
@@ -59,6 +61,7 @@ def run(
     from obelisk_daemon.supervisor import run_daemon
     from obelisk_daemon.systemd import handover
 
+    _allow_many_files()
     beginning = begin(Options(manifest, _surroundings(state_dir, listen), dev))
     configure(beginning.settings.log)
     try:
@@ -132,6 +135,14 @@ def replay(
         raise typer.Exit(os.EX_DATAERR if bad_data else os.EX_CONFIG) from None
     typer.echo(msgspec.json.encode(report).decode() if as_json else f"{report.execution_id} {report.summary}")
     raise typer.Exit(0 if report.passed else 1)
+
+
+def _allow_many_files() -> None:
+    """Open more files than the usual 1,024, as far as this user may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _read_data(file: Path) -> bytes:

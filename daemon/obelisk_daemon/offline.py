@@ -1,11 +1,23 @@
 """What `obeliskd` does without a daemon: read how it is to start, check a manifest, replay a saved log."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from obelisk_config import Daemon as DaemonSettings
-from obelisk_config import ManifestError, Surroundings, draft
+from obelisk_config import (
+    Diagnostic,
+    Manifest,
+    ManifestError,
+    Severity,
+    Surroundings,
+    TcpListen,
+    draft,
+    has_errors,
+    in_order,
+)
+from obelisk_daemon.api.certificates import load
 from obelisk_daemon.deployment.checking import Candidate, check
 from obelisk_daemon.deployment.rehearsal import ReplayReport, rehearse, report_of
 from obelisk_daemon.errors import OperatorError
@@ -65,9 +77,27 @@ async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Ca
     try:
         compiler = Compiler(engines, cache_dir)
         surroundings = options.surroundings
-        return await check(source, options.manifest, surroundings, compiler, dev=options.dev, need_secrets=False)
+        checked = await check(source, options.manifest, surroundings, compiler, dev=options.dev, need_secrets=False)
     finally:
         engines.close()
+    unusable = tuple(_unusable_certificates(checked.manifest))
+    if has_errors(unusable):
+        raise ManifestError((*checked.warnings, *unusable))
+    return msgspec.structs.replace(checked, warnings=in_order((*checked.warnings, *unusable)))
+
+
+def _unusable_certificates(manifest: Manifest) -> Iterator[Diagnostic]:
+    """Look at the files of listeners; that they may not be read is no error, as perhaps only the daemon may."""
+    for number, listen in enumerate(manifest.daemon.listen):
+        if not isinstance(listen, TcpListen) or listen.tls is None:
+            continue
+        try:
+            load(listen.tls)
+        except OperatorError as error:
+            severity: Severity = "warning" if isinstance(error.__cause__, PermissionError) else "error"
+            span = manifest.document.at(("daemon", "listen", number, "tls"))
+            hint = "cert is a PEM file with the certificate and its chain, key one with its key, without a password"
+            yield Diagnostic(error.code, str(error), span, hint, severity)
 
 
 async def replay_saved(saved: SavedLog, code: bytes, cache_dir: Path) -> ReplayReport:

@@ -1,21 +1,20 @@
-"""Where the API listens: `unix:/path` and `HOST:PORT` on the loopback, also on sockets that systemd holds."""
+"""Where the API listens: `unix:/path` and `HOST:PORT`, also on sockets that systemd holds."""
 
 import errno
 import socket
 import stat
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
+from obelisk_config import Listen, Tls, UnixListen
 from obelisk_daemon.errors import OperatorError
 
 _SOCKET_MODE: Final = 0o660
 _DIRECTORY_MODE: Final = 0o750
-_LONGEST_PATH: Final = 107
-"""Bytes that Linux allows in the path of a unix socket."""
 
 
 class UnixListener(msgspec.Struct, frozen=True):
@@ -25,28 +24,36 @@ class UnixListener(msgspec.Struct, frozen=True):
 
 
 class TcpListener(msgspec.Struct, frozen=True):
-    """A loopback address; port 0 takes any free one."""
+    """An IP address; port 0 takes any free one."""
 
     host: str
     port: int
+    tls: Tls | None = None
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """The only places that requests are taken from; empty: from everywhere."""
+    hosts: frozenset[str] = frozenset()
+    """Names beside its address."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine can reach it."""
+        return ip_address(self.host).is_loopback
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Give what tells it from others."""
+        return self.host, self.port
 
 
 Listener: TypeAlias = UnixListener | TcpListener
 
 
-def parse_listener(text: str) -> Listener:
-    """Read `unix:/path` or `HOST:PORT`.
-
-    Raises:
-        OperatorError: `invalid_listen`, or `listen_not_loopback` for an address that others could reach.
-    """
-    if text.startswith("unix:"):
-        return _unix(text)
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise OperatorError("invalid_listen", f"{text!r} is not an address; write unix:/path or 127.0.0.1:5005")
-    host = host.removeprefix("[").removesuffix("]")
-    return TcpListener(_loopback(host, text), int(port))
+def listener_of(listen: Listen) -> Listener:
+    """Make a listener of what the manifest says."""
+    if isinstance(listen, UnixListen):
+        return UnixListener(Path(listen.path))
+    proxies = tuple(ip_network(network) for network in listen.trusted_proxy)
+    return TcpListener(listen.host, listen.port, listen.tls, proxies, frozenset(listen.hosts))
 
 
 def bind(listener: Listener) -> socket.socket:
@@ -87,7 +94,7 @@ def bind_all(listeners: Sequence[Listener], passed: Sequence[socket.socket]) -> 
     Raises:
         OperatorError: an address can't be had, or others could reach a passed socket; no new one is left.
     """
-    held = [(listener_of(one), one) for one in passed]
+    held = [(_passed(one), one) for one in passed]
     bound: list[Bound] = []
     try:
         for listener in listeners:
@@ -95,7 +102,7 @@ def bind_all(listeners: Sequence[Listener], passed: Sequence[socket.socket]) -> 
             if same is not None:
                 held.remove(same)
             bound.append(Bound(listener, same and same[1]))
-        bound += [Bound(listener, one) for listener, one in held]
+        bound += [Bound(_unreachable_by_others(listener), one) for listener, one in held]
     except BaseException:
         for one in bound:
             one.close()
@@ -103,29 +110,37 @@ def bind_all(listeners: Sequence[Listener], passed: Sequence[socket.socket]) -> 
     return bound
 
 
-def listener_of(passed: socket.socket) -> Listener:
+def _passed(passed: socket.socket) -> Listener:
     """Say where a socket that systemd passed listens.
 
     Raises:
-        OperatorError: `listen_not_loopback`, or `invalid_listen` for a kind of socket that is no listener's.
+        OperatorError: `invalid_listen`: it is of a kind that is no listener's.
     """
     name = passed.getsockname()
     if passed.family == socket.AF_UNIX and isinstance(name, str) and name:
         return UnixListener(Path(name))
     if passed.family in (socket.AF_INET, socket.AF_INET6):
-        listener = TcpListener(*name[:2])
-        if not ip_address(listener.host).is_loopback:
-            message = f"systemd passed a socket on {describe(listener)}, which others can reach"
-            raise OperatorError("listen_not_loopback", f"{message}; only loopback addresses are allowed")
-        return listener
+        return TcpListener(*name[:2])
     # One of the abstract namespace has no file whose mode would say who may use the API.
     raise OperatorError("invalid_listen", f"systemd passed a socket that is neither a path nor an IP address: {name!r}")
+
+
+def _unreachable_by_others(listener: Listener) -> Listener:
+    """Insist on the loopback for a passed socket that the manifest does not name: only that says how it is encrypted.
+
+    Raises:
+        OperatorError: `listen_not_loopback`.
+    """
+    if isinstance(listener, TcpListener) and not listener.is_loopback:
+        message = f"systemd passed a socket on {describe(listener)}, which others can reach"
+        raise OperatorError("listen_not_loopback", f"{message}: add it to listen, with tls or trusted_proxy")
+    return listener
 
 
 def _is_same(one: Listener, other: Listener) -> bool:
     if isinstance(one, UnixListener) and isinstance(other, UnixListener):
         return one.path.resolve() == other.path.resolve()  # /var/run is a link
-    return one == other
+    return isinstance(one, TcpListener) and isinstance(other, TcpListener) and one.place == other.place
 
 
 def describe(listener: Listener) -> str:
@@ -141,33 +156,6 @@ def bound_address(listener: Listener, bound: socket.socket) -> str:
     if isinstance(listener, UnixListener):
         return describe(listener)
     return describe(TcpListener(listener.host, bound.getsockname()[1]))
-
-
-def _unix(text: str) -> UnixListener:
-    path = Path(text.removeprefix("unix:"))
-    if not path.is_absolute():
-        raise OperatorError("invalid_listen", f"{text!r} needs an absolute path: unix:/run/obelisk/api.sock")
-    if len(bytes(path)) > _LONGEST_PATH:
-        raise OperatorError(
-            "invalid_listen", f"{text!r} is longer than the {_LONGEST_PATH} bytes a socket's path can have"
-        )
-    return UnixListener(path)
-
-
-def _loopback(host: str, text: str) -> str:
-    if host.lower() == "localhost":
-        return "127.0.0.1"
-    try:
-        address = ip_address(host)
-    except ValueError:
-        raise OperatorError(
-            "invalid_listen", f"{text!r}: write the host as an IP address, such as 127.0.0.1:5005"
-        ) from None
-    if not address.is_loopback:
-        raise OperatorError(
-            "listen_not_loopback", f"{text!r} can be reached by others; only loopback addresses are allowed"
-        )
-    return str(address)
 
 
 def _bind_tcp(listener: TcpListener) -> socket.socket:

@@ -3,37 +3,41 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from litestar.types import Scope
 
+from obelisk_daemon.api.accepting import Acceptor
 from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
 from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
+from obelisk_daemon.api.measuring import Measuring
 from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.slots import DEFAULT_LIMITS, Limits, Slot
+from obelisk_daemon.errors import OperatorError
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_HEADER_BYTES: Final = 32 << 10
-_MAX_CONNECTIONS: Final = 1000
-_BACKLOG: Final = 2048
 _STOP_SECONDS: Final = 5
 _STOP_STEP_SECONDS: Final = 0.005
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, and without a wake-up ten times a second."""
+    """uvicorn without its signal handlers, its own listening, and a wake-up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, bound: Sequence[Bound]) -> None:
+    def __init__(self, config: uvicorn.Config, acceptors: Sequence[Acceptor], every_second: Callable[[], None]) -> None:
         super().__init__(config)
-        self._bound = bound
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
+        self._acceptors = acceptors
+        self._every_second = every_second
+        self._accepting: list[asyncio.Task[None]] = []
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -46,20 +50,19 @@ class _Server(uvicorn.Server):
                 connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        del sockets  # they are those that are bound
-        loop = asyncio.get_running_loop()
-        given: dict[str, Any] = {"config": self.config, "server_state": self.server_state, "app_state": {}}
-        self.servers = [
-            await loop.create_server(partial(Connection, bound.listener, **given), sock=bound.socket, backlog=_BACKLOG)
-            for bound in self._bound
-        ]
+        del sockets  # the acceptors have them
+        for acceptor in self._acceptors:
+            acceptor.listen()
+        self._accepting = [asyncio.create_task(acceptor.run(), name="acceptor") for acceptor in self._acceptors]
         self.started = True
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         state = self.server_state
-        for server in self.servers:
-            server.close()
+        for task in self._accepting:
+            task.cancel()
+        if self._accepting:
+            await asyncio.wait(self._accepting)
         for listening in sockets or ():
             listening.close()
         for connection in list(state.connections):
@@ -78,6 +81,9 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         while not self.stopping.is_set():
             await self.on_tick(0)
+            self._every_second()
+            for ended in (task for task in self._accepting if task.done()):
+                ended.result()
             try:
                 async with asyncio.timeout(1.0):
                     await self.stopping.wait()
@@ -96,12 +102,15 @@ class ApiServer:
         *,
         passed: Sequence[socket.socket] = (),
         max_body: int = DEFAULT_MAX_BODY,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._services = services
         self._listeners = tuple(listeners)
-        self._access = access
         self._passed = tuple(passed)
-        self._max_body = max_body
+        self._limits = limits
+        self._access = access
+        self._check = AccessCheck(make_app(services, max_body), access)
+        self._acceptors: list[Acceptor] = []
         self._bound: list[Bound] = []
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +127,11 @@ class ApiServer:
             OperatorError: an address can't be had, or a passed socket can't be served; nothing is left bound.
         """
         self._bound = bind_all(self._listeners, self._passed)
-        self._server = _Server(self._config(), self._bound)
+        try:
+            self._server = self._new_server()
+        except OperatorError:
+            self._release()
+            raise
         streams = self._services.live.streams
         streams.abort, streams.is_welcome = self._server.abort, self._is_welcome
         sockets = [bound.socket for bound in self._bound]
@@ -156,18 +169,35 @@ class ApiServer:
             bound.close()
         self._bound.clear()
 
+    def _new_server(self) -> _Server:
+        config = self._config()
+        server = _Server(config, self._acceptors, self._every_second)
+        state = server.server_state
+
+        def make(listener: Listener, slot: Slot) -> Connection:
+            return Connection(listener, slot, self._limits, config=config, server_state=state, app_state={})
+
+        self._acceptors[:] = [Acceptor(one, partial(make, one.listener), self._limits) for one in self._bound]
+        return server
+
+    def _every_second(self) -> None:
+        self._check.recheck()
+        for acceptor in self._acceptors:
+            if acceptor.certificate is not None:
+                acceptor.certificate.refresh()
+
     def _config(self) -> uvicorn.Config:
+        monotonic = asyncio.get_running_loop().time
         return uvicorn.Config(
-            AccessCheck(make_app(self._services, self._max_body), self._access),
+            Measuring(self._check, self._services.metrics.api, monotonic),
             loop="none",
             http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level=logging.WARNING,
+            log_level=logging.ERROR,  # below are only mistakes of clients, as many as they like
             access_log=False,
             proxy_headers=False,
             server_header=False,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-            limit_concurrency=_MAX_CONNECTIONS,
         )

@@ -2,14 +2,11 @@
 
 import secrets
 import socket
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
-from obelisk_config import Listen, UnixListen
-from obelisk_daemon.api.listeners import Listener, TcpListener, UnixListener
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import lift_automatic_pauses
 from obelisk_daemon.deployment.deployer import Active
@@ -72,13 +69,6 @@ async def recover(common: Common, executors: Executors, active: Active) -> None:
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
     _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
     store.subscribe(executors.on_change)
-
-
-def listener(listen: Listen) -> Listener:
-    """Make what the API binds of what the manifest says."""
-    if isinstance(listen, UnixListen):
-        return UnixListener(Path(listen.path))
-    return TcpListener(listen.host, listen.port)
 
 
 def _forward(execution_id: ExecutionId, level: Level, line: str) -> None:

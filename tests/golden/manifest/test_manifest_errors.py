@@ -216,6 +216,19 @@ def test_listening_beyond_loopback_is_refused(explain: Explain, snapshot: Snapsh
     assert explain('[daemon]\nlisten = ["0.0.0.0:5005", "[::]:5005", "10.0.0.1:80"]\n') == snapshot
 
 
+def test_a_listener_with_more_to_say_says_it_right(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    text = """[daemon]
+listen = [
+  { address = "unix:a", hosts = ["a.example"] },
+  { address = "0.0.0.0:1", tls = { cert = "cert.pem" } },
+  { address = "0.0.0.0:2", trusted_proxy = ["proxy.example", "10.0.0.1/8"] },
+  { address = "0.0.0.0:3", trusted_proxies = ["10.0.0.1"], hosts = ["*.example", "a b"] },
+  { hosts = [] },
+]
+"""
+    assert explain(text) == snapshot
+
+
 def test_a_port_without_tokens_says_how_to_make_one(explain: Explain, snapshot: SnapshotAssertion) -> None:
     assert explain('[daemon]\nlisten = ["unix:a", "localhost:5005"]\n') == snapshot
 

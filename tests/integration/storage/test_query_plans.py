@@ -53,6 +53,8 @@ INDEXED = {
     "functions_with_prefix": "SEARCH execution USING COVERING INDEX execution_function (ffqn>? AND ffqn<?)",
     "unfinished_ids": f"SEARCH execution {COVERED} (status=?)",
     "matching": "SEARCH e USING PRIMARY KEY (execution_id=?)",
+    "census": f"SEARCH execution {UNFINISHED} (status=?)",
+    "event_time": "SEARCH event USING PRIMARY KEY (execution_id=? AND version=?)",
     "update_by_run": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
     "update_by_version": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
     "deliver_response": "SEARCH execution USING PRIMARY KEY (execution_id=?)",

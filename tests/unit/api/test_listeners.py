@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from obelisk_config import TcpListen, Tls, UnixListen
 from obelisk_daemon.api.listeners import (
     Listener,
     TcpListener,
@@ -13,44 +14,20 @@ from obelisk_daemon.api.listeners import (
     bind_all,
     bound_address,
     describe,
-    parse_listener,
+    listener_of,
     remove_socket,
 )
 from obelisk_daemon.errors import OperatorError
 
 
-@pytest.mark.parametrize(
-    ("text", "listener"),
-    [
-        ("unix:/run/obelisk/api.sock", UnixListener(Path("/run/obelisk/api.sock"))),
-        ("127.0.0.1:5005", TcpListener("127.0.0.1", 5005)),
-        ("localhost:0", TcpListener("127.0.0.1", 0)),
-        ("[::1]:5005", TcpListener("::1", 5005)),
-    ],
-)
-def test_addresses_are_read(text: str, listener: object) -> None:
-    assert parse_listener(text) == listener
-
-
-@pytest.mark.parametrize("text", ["", "5005", ":5005", "localhost", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:²"])
-def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(OperatorError, match=r"127\.0\.0\.1:5005") as caught:
-        parse_listener(text)
-    assert caught.value.code == "invalid_listen"
-
-
-@pytest.mark.parametrize("text", ["0.0.0.0:5005", "[::]:5005", "192.168.1.5:5005"])
-def test_addresses_that_others_can_reach_are_refused(text: str) -> None:
-    with pytest.raises(OperatorError) as caught:
-        parse_listener(text)
-    assert caught.value.code == "listen_not_loopback"
-
-
-def test_a_relative_or_overlong_socket_path_is_refused() -> None:
-    with pytest.raises(OperatorError, match="absolute"):
-        parse_listener("unix:api.sock")
-    with pytest.raises(OperatorError, match="107"):
-        parse_listener("unix:/" + "x" * 107)
+def test_a_listener_is_made_of_what_the_manifest_says() -> None:
+    assert listener_of(UnixListen("/run/api.sock")) == UnixListener(Path("/run/api.sock"))
+    tls = Tls("/cert.pem", "/key.pem")
+    made = listener_of(TcpListen("::", 5005, tls, ("10.0.0.5/32", "fd00::/8"), ("a.example", "b.example")))
+    assert isinstance(made, TcpListener)
+    assert (made.place, made.tls, made.is_loopback) == (("::", 5005), tls, False)
+    assert [str(one) for one in made.proxies] == ["10.0.0.5/32", "fd00::/8"]
+    assert made.hosts == {"a.example", "b.example"}
 
 
 def test_a_socket_is_for_its_user_and_group_only_and_its_directory_is_made(tmp_path: Path) -> None:
@@ -93,9 +70,9 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 def test_the_port_that_port_0_became_is_told() -> None:
     listener = TcpListener("127.0.0.1", 0)
     bound = bind(listener)
-    address = bound_address(listener, bound)
+    address, port = bound_address(listener, bound), bound.getsockname()[1]
     bound.close()
-    assert parse_listener(address) != listener
+    assert address == f"127.0.0.1:{port}" != describe(listener)
     assert describe(TcpListener("::1", 80)) == "[::1]:80"
 
 
@@ -182,6 +159,13 @@ def test_listeners_that_nothing_was_passed_for_are_bound_and_passed_sockets_with
     for one in bound:
         one.close()
     assert (ours.exists(), systemds.exists()) == (False, True)
+
+
+def test_a_passed_port_that_others_can_reach_is_served_as_its_listener_says(passed: Pass) -> None:
+    socket_of_systemd = passed(("0.0.0.0", 0))
+    listener = TcpListener(*socket_of_systemd.getsockname(), tls=Tls("/cert.pem", "/key.pem"))
+    (bound,) = bind_all([listener], [socket_of_systemd])
+    assert (bound.socket, bound.listener) == (socket_of_systemd, listener)
 
 
 def test_a_passed_socket_that_others_can_reach_is_refused(passed: Pass) -> None:

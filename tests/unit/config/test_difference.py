@@ -12,6 +12,8 @@ FILE = Path("/etc/obelisk/obelisk.toml")
 FUNCTION = "example:http/client.get"
 ONE, TWO = (f"sha256:{digit * 64}" for digit in "12")
 
+TOKEN = "[[token]]\nname = 'ci'\nrole = 'read'\nsha256 = '" + "0" * 64 + "'\n"
+
 
 def manifest(text: str = "", file: Path = FILE) -> Manifest:
     return load(text.encode(), file)
@@ -233,6 +235,23 @@ def test_every_setting_of_the_daemon_needs_a_restart() -> None:
         SettingChange("daemon.log.level", '"info"', '"debug"', restart_only=True),
         SettingChange("daemon.stop_grace", '"10s"', '"1s"', restart_only=True),
     )
+
+
+def test_a_listener_is_told_with_all_that_it_says() -> None:
+    text = "[daemon]\nlisten = [{ address = '[::]:1', tls = { cert = 'c', key = 'k' }, hosts = ['A.example'] }]\n"
+    (change,) = difference("", text + TOKEN).settings[:1]
+    assert change.after == (
+        '[{ address = "[::]:1", tls = { cert = "/etc/obelisk/c", key = "/etc/obelisk/k" }, hosts = ["a.example"] }]'
+    )
+
+
+def test_a_token_that_comes_goes_or_changes_needs_no_restart() -> None:
+    (came,) = difference("", TOKEN).settings
+    told = f'{{ role = "read", sha256 = "{"0" * 64}" }}'
+    assert came == SettingChange("token.ci", None, told)
+    (changed,) = difference(TOKEN, TOKEN.replace("read", "admin") + "expires = 2027-01-31T00:00:00Z\n").settings
+    assert changed.after == f'{{ role = "admin", sha256 = "{"0" * 64}", expires = "2027-01-31T00:00:00+00:00" }}'
+    assert difference(TOKEN, "").settings == (SettingChange("token.ci", told, None),)
 
 
 def test_of_an_executor_only_the_lease_needs_a_restart() -> None:

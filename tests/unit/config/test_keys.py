@@ -21,11 +21,16 @@ from obelisk_config import (
     QueueLimits,
     StubParameter,
     Surroundings,
+    TcpListen,
+    Tls,
+    Token,
     component_keys,
     draft,
     forms,
     keys,
+    listening,
     stubs,
+    tokens,
 )
 from obelisk_config.example import example
 from obelisk_config.model import SecretSource
@@ -61,6 +66,9 @@ def every_table(table: TableOf) -> list[TableOf]:
 def test_every_key_is_a_field_of_the_model_and_every_field_a_key() -> None:
     assert names(keys.DAEMON) == fields(Daemon)
     assert names(keys.LOG) == fields(Log)
+    assert names(listening.LISTEN_TABLE) == {"address"} | (fields(TcpListen) - {"host", "port"})
+    assert names(listening.TLS) == fields(Tls)
+    assert names(tokens.TOKEN) == fields(Token)
     assert names(keys.EXECUTOR) == names(keys.EXECUTORS) == fields(Executor)
     assert names(keys.LIMITS) == fields(QueueLimits)
     assert names(component_keys.BACKOFF) == fields(Backoff)
