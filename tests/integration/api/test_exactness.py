@@ -16,7 +16,7 @@ CALL = {"ffqn": str(FIBO.ffqn), "params": [3]}
         ("/v1/executions?staet=finished", "did you mean 'state'"),
         ("/v1/executions?state=finished&state=locked", "more than once"),
         ("/v1/executions?limit=null", "can't be null"),
-        ("/v1/executions?nonsense=1", "there are cursor, ffqn"),
+        ("/v1/executions?nonsense=1", "there are component, "),
         ("/v1/status?x=1", "there are none here"),
     ],
 )
