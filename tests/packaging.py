@@ -38,6 +38,9 @@ def main() -> None:
         finally:
             daemon.terminate()
         assert daemon.wait(30) == 0
+        read = "from obelisk_daemon.api.ui.files import read_files; print(*read_files())"
+        files = subprocess.check_output([commands / "python", "-c", read], cwd=directory, text=True).split()
+        assert {"index.html", "main.js", "style.css"} <= set(files), files
     version = subprocess.check_output([commands / "obeliskd", "--version"], text=True).strip()
     print(f"{version}: the wheel runs the main job")
 

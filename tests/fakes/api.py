@@ -1,6 +1,6 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -37,11 +37,13 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import (
+    Census,
     Change,
     Delay,
     ListFilter,
     LogLine,
     ResponseChange,
+    Sizes,
     StateChange,
     StoredLog,
     Summary,
@@ -130,6 +132,7 @@ class FakeWorld(FakeFollowing):
         self.reads = 0
         self.submitted = 0
         self.calls: list[NewCall] = []
+        self.counted: tuple[Census, ...] = ()
         self.not_ready: str | None = None
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
@@ -374,6 +377,12 @@ class FakeWorld(FakeFollowing):
 
     async def counts(self) -> Mapping[str, int]:
         return {"pending": 1, "blocked": 2}
+
+    async def census(self, at: Instant) -> Sequence[Census]:
+        return self.counted
+
+    async def sizes(self) -> Sizes:
+        return Sizes(database=8_192, wal=4_096, disk=1 << 30, disk_free=1 << 29)
 
 
 def _matches(row: Summary, chosen: ListFilter) -> bool:

@@ -14,13 +14,15 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
 from obelisk_daemon.api import audit as audit_routes
-from obelisk_daemon.api import daemon, delays, executions, logs, manifest, replaying, steering, wit
+from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, replaying, steering, wit
 from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
 from obelisk_daemon.api.roles import Gate
 from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.ui import route as ui
+from obelisk_daemon.api.ui.files import read_files
 from obelisk_daemon.api.why import route as why
 from obelisk_daemon.errors import ObeliskError
 
@@ -52,8 +54,10 @@ class _App(Litestar):
 def make_app(services: Services, audit: Audit, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
     """Make the application. `max_body` is in bytes; a longer body is refused with 413."""
     return _App(
-        route_handlers=[Router("/v1", route_handlers=[*_ROUTES, openapi]), manifest.metrics],
-        state=State({"services": services, "audit": audit}),
+        route_handlers=[Router("/v1", route_handlers=[*_ROUTES, openapi]), exposition.metrics, *ui.ROUTES],
+        state=State(
+            {"services": services, "audit": audit, "census": exposition.LastCensus(), "ui_files": read_files()}
+        ),
         middleware=[Gate],
         request_max_body_size=max_body,
         exception_handlers={

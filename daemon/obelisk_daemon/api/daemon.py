@@ -3,12 +3,13 @@
 from typing import Final
 
 from litestar import Response, get
+from litestar.params import FromQuery
 
 from obelisk_daemon.api import describing
 from obelisk_daemon.api.documents import ComponentList, FunctionList, HealthDocument, IdentityDocument, StatusDocument
 from obelisk_daemon.api.identity import required
 from obelisk_daemon.api.problems import PROBLEMS, Problem, answer, problem
-from obelisk_daemon.api.requests import ApiRequest, services_of
+from obelisk_daemon.api.requests import ApiRequest, FunctionName, services_of
 from obelisk_daemon.api.roles import who_asks
 
 
@@ -28,10 +29,11 @@ async def components(request: ApiRequest) -> ComponentList:
 
 
 @get("/functions", responses=PROBLEMS, summary="List the functions")
-async def functions(request: ApiRequest) -> FunctionList:
-    """Give the functions of the active generation with their WIT types."""
+async def functions(request: ApiRequest, ffqn: FunctionName = None, types: FromQuery[bool] = False) -> FunctionList:
+    """Give the functions of the active generation with their WIT types; with `types`, also these types in parts."""
     catalog = services_of(request).catalog()
-    return FunctionList(catalog.generation, [describing.function(info) for info in catalog.functions()])
+    chosen = catalog.functions() if ffqn is None else [catalog.find(ffqn)]
+    return FunctionList(catalog.generation, [describing.function(info, in_parts=types) for info in chosen])
 
 
 @get("/healthz", responses=PROBLEMS, opt={"role": "open"}, summary="Tell that the daemon's loop turns")

@@ -115,8 +115,8 @@ def delay(found: Delay) -> DelayDocument:
     )
 
 
-def function(info: FunctionInfo) -> FunctionDocument:
-    """Describe a function with its WIT types."""
+def function(info: FunctionInfo, *, in_parts: bool = False) -> FunctionDocument:
+    """Describe a function with its WIT types as text, and also `in_parts`."""
     return FunctionDocument(
         ffqn=str(info.ffqn),
         kind=info.kind,
@@ -127,6 +127,7 @@ def function(info: FunctionInfo) -> FunctionDocument:
         params=[ParameterDocument(name, to_wit(of)) for name, of in info.type.params],
         settings=dict(info.settings),
         returns=None if info.type.result is None else to_wit(info.type.result),
+        types=msgspec.to_builtins(info.type) if in_parts else None,
     )
 
 

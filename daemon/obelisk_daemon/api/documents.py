@@ -231,6 +231,8 @@ class FunctionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     params: list[ParameterDocument]
     settings: dict[str, Any]
     returns: str | None = None
+    types: dict[str, Any] | None = None
+    """`params`, pairs of name and type, and `result`: types in parts, for forms; only when they were asked for."""
 
 
 class FunctionList(msgspec.Struct, frozen=True):

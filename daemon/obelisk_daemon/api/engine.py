@@ -56,7 +56,7 @@ class LocalEngine:
         try:
             return await services.store.submit(new)
         except QueueFullError:
-            services.metrics.queue_refusals.inc()
+            services.metrics.executions.queue_refusals.inc()
             raise
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
@@ -78,7 +78,7 @@ class LocalEngine:
         event = ComponentUpgraded(ok=True, digest=digest, abi=HOST_ABI, forced=force)
         await services.store.upgrade(execution_id, event, services.clock.now())
         await self._executors.drop(execution_id, "upgraded")
-        services.metrics.upgrades.labels("forced" if force else "ok").inc()
+        services.metrics.executions.upgrades.inc("forced" if force else "ok")
 
     async def finish_stub(
         self, execution_id: ExecutionId, ffqn: str, returned: Returned

@@ -1,9 +1,9 @@
 """`/v1/manifest`: what is active and was, what a change would do, and how it is made."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from obelisk_config.difference import Difference
@@ -107,14 +107,6 @@ async def manifest_rollback(request: ApiRequest, data: JSONBody[RollbackWish | N
     return await services_of(request).manifest.roll_back(wish.generation, _wish(wish.allow_remove, wish.allow_break))
 
 
-@get("/metrics", responses=PROBLEMS, summary="Give the counters in the format of Prometheus", media_type="text/plain")
-async def metrics(request: ApiRequest) -> Response[Any]:
-    """Give the counters of this process."""
-    services = services_of(request)
-    services.metrics.drift.set(len((await services.manifest.file_state()).drift))
-    return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
 def _wish(allow_remove: bool, allow_break: bool, token: str | None = None) -> Wish:
     def leaves() -> Iterator[Leave]:
         if allow_remove:
@@ -134,4 +126,3 @@ ROUTES: Final = (
     manifest_reload,
     manifest_rollback,
 )
-"""Below `/v1`; `metrics` is where Prometheus looks for it."""

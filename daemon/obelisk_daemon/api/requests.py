@@ -27,6 +27,9 @@ From: TypeAlias = Annotated[
     int, QueryParameter(name="from", ge=0, le=MAX_POSITION, description="The first version (or seq) wanted.")
 ]
 Id: TypeAlias = Annotated[str, PathParameter(max_length=MAX_NAME)]
+FunctionName: TypeAlias = Annotated[
+    str | None, QueryParameter(max_length=MAX_NAME, description="Only this function, by its full or a unique name.")
+]
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
 from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
+from obelisk_daemon.api.measuring import Measuring
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.slots import DEFAULT_LIMITS, Limits, Slot
 from obelisk_daemon.errors import OperatorError
@@ -186,8 +187,9 @@ class ApiServer:
                 acceptor.certificate.refresh()
 
     def _config(self) -> uvicorn.Config:
+        monotonic = asyncio.get_running_loop().time
         return uvicorn.Config(
-            self._check,
+            Measuring(self._check, self._services.metrics.api, monotonic),
             loop="none",
             http="h11",
             ws="none",

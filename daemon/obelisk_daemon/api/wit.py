@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from obelisk_daemon import wit
 from obelisk_daemon.api.documents import WitDocument, WitPackageDocument
 from obelisk_daemon.api.problems import PROBLEMS
-from obelisk_daemon.api.requests import MAX_NAME, ApiRequest, services_of
+from obelisk_daemon.api.requests import MAX_NAME, ApiRequest, FunctionName, services_of
 from obelisk_daemon.api.services import Catalog, FunctionInfo
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.wit_interfaces import WitComponent, WitInterface, narrowed
@@ -21,9 +21,6 @@ from obelisk_daemon.ffqn import Ffqn
 
 ComponentName: TypeAlias = Annotated[
     str | None, QueryParameter(max_length=MAX_NAME, description="Only what this component exports.")
-]
-FunctionName: TypeAlias = Annotated[
-    str | None, QueryParameter(max_length=MAX_NAME, description="Only this function, by its full or a unique name.")
 ]
 
 

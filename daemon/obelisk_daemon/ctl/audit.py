@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     session: Session,
+    *,
     actor: Annotated[
         str | None, typer.Option("--actor", metavar="NAME", help="A token's name, or unix:uid=NUMBER.")
     ] = None,

@@ -105,7 +105,7 @@ class Deployer:
         self._compiler = compiler
         self._clock = clock
         self._surrounds = surrounds
-        self._metrics = metrics
+        self._metrics = metrics.manifest
         self.on_active: Callable[[Active], None] = lambda _: None
         self.checking: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self.on_verdict: Callable[[Verdict], None] = lambda _: None
@@ -196,6 +196,7 @@ class Deployer:
         finally:
             self.on_verdict(verdict)
         self._metrics.check_seconds.observe(self._clock.monotonic() - started)
+        self._metrics.verdicts.inc(verdict.outcome)
         return verdict
 
     async def _attempt(self, source: bytes, origin: Origin, wish: Wish, stored: Files | None) -> Verdict:
@@ -307,7 +308,7 @@ class Deployer:
     def _refused(self, refusal: Refusal) -> Verdict:
         number = self._number
         self._reach_before(refusal.stage)
-        self._metrics.manifest_refusals.labels(refusal.stage).inc()
+        self._metrics.refusals.inc(refusal.stage)
         if self._active is not None:  # else the daemon does not start, and says all of it at its end
             told = [f"{one.span}: {one.severity}[{one.code}]: {one.message}" for one in refusal.diagnostics[:20]]
             _log.error("manifest_refused", stage=refusal.stage, generation=number, diagnostics=told)
@@ -318,7 +319,7 @@ class Deployer:
             self._reach(one)
 
     def _reach(self, stage: Stage) -> None:
-        self._metrics.manifest_stages.labels(stage).inc()
+        self._metrics.stages.inc(stage)
         _log.debug("manifest_stage", stage=stage)
 
     async def _restored(self, generation: Generation) -> Candidate:

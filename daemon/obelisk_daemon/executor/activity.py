@@ -8,6 +8,7 @@ from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.attempt import Overrun, Trap, conclude_activity
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.projection import returned
+from obelisk_daemon.executor.counting import count_egress
 from obelisk_daemon.executor.evidence import describe, evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.run import Run, trap_of
@@ -36,7 +37,10 @@ class ActivityRun(Run):
             http_limits=component.http_limits,
             placeholders=placeholders,
         )
-        ended = await self._attempt(wasi, logs)
+        try:
+            ended = await self._attempt(wasi, logs)
+        finally:
+            count_egress(services.metrics.egress, wasi.trace)
         for request in wasi.trace:
             if request.error is not None:
                 logs.line("warn", f"HTTP {describe(request)}")

@@ -161,6 +161,7 @@ class Run:
             state=self.state,
             response=response,
             scheduled=scheduled,
+            held=self.held,
             logs=logs,
             failures=() if end.failure is None else (end.failure,),
         )

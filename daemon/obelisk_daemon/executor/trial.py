@@ -35,6 +35,6 @@ class Trial:
             return None
         self.is_open = False
         tried = self._misfitting or ComponentUpgraded(True, self._digest, HOST_ABI)
-        self._services.metrics.upgrades.labels("ok" if tried.ok else "failed").inc()
+        self._services.metrics.executions.upgrades.inc("ok" if tried.ok else "failed")
         _log.info("upgraded" if tried.ok else "upgrade_failed", execution_id=self._execution_id, detail=tried.message)
         return tried

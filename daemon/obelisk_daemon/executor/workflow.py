@@ -33,6 +33,7 @@ from obelisk_daemon.executor.children import is_call_of, lock_new, new_child, ne
 from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
+from obelisk_daemon.executor.replay_time import ReplayTime
 from obelisk_daemon.executor.run import Neighbours, Run, Services, history
 from obelisk_daemon.executor.trial import Trial
 from obelisk_daemon.executor.workflow_guest import Program, Stopped, call_workflow, close_open_sets, ending_of
@@ -65,6 +66,7 @@ class WorkflowRun(Run):
         self.is_outdated = False
         """Other code is active now: it leaves memory when it blocks next, and its next run tries that code."""
         self._trial = Trial(services, held)
+        self._replay_time = ReplayTime(services, function.component.name)
         self._unwritten: tuple[FailureRecord, ...] = ()
         """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
         self.journal = self._journal(StoredLog([Entry(0, held.created_at, held.created)], []))
@@ -104,11 +106,12 @@ class WorkflowRun(Run):
         end = End(end.event, next(iter(self._unwritten), None))
         await self.end(end, logs, before=before, scheduled=scheduled, after=self._ahead_of)
         if isinstance(end.event, Paused):
-            self.services.metrics.automatic_pauses.labels(end.event.reason).inc()
+            self.services.metrics.executions.automatic_pauses.inc(end.event.reason)
             _log.warning("paused", execution_id=self.execution_id, reason=end.event.reason, detail=end.event.message)
 
     def _record(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[Entry, ...]:
         """Make entries of what was asked, after what came of trying other code, once that is known."""
+        self._replay_time.note(is_replaying=self.journal.is_replaying)
         events = history(new)
         if (tried := self._trial.ending(is_replaying=self.journal.is_replaying)) is not None:
             events.insert(0, (self.state.changed_at, tried))  # what follows has the time which the guest saw
@@ -144,7 +147,8 @@ class WorkflowRun(Run):
 
     async def _open(self) -> None:
         if self.state.version > 2:  # else it was just created and locked: there is nothing more to read
-            self.journal = self._journal(await self.services.store.read_log(self.execution_id))
+            log = await self.services.store.read_log(self.execution_id)
+            self.journal = self._journal(self._replay_time.begin(log))
         for response in self._early or ():
             self.journal.deliver(response)
         self._early = None
@@ -317,6 +321,7 @@ class WorkflowRun(Run):
             delays=tuple(delays),
             awaits=awaits,
             scheduled=self._scheduled(new),
+            held=self.held,
             cancelled_delays=() if cancel is None else tuple(cancel.delays_unanswered()),
             cancelled_children=() if cancel is None else self._cancellable(cancel),
             logs=self._logs.take_recorded(),

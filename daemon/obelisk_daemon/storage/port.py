@@ -15,6 +15,7 @@ from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
+    Census,
     Delay,
     Held,
     ListFilter,
@@ -24,6 +25,7 @@ from obelisk_daemon.storage.records import (
     Position,
     Progress,
     Release,
+    Sizes,
     Standing,
     StoredLog,
     Summary,
@@ -213,6 +215,14 @@ class ExecutionReader(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Count unfinished executions by status and lifecycle (`pending`, `locked`, `blocked`, `paused`, ...)."""
+        ...
+
+    async def census(self, at: Instant) -> Sequence[Census]:
+        """Count the unfinished executions by component and state, and those of them that wait at a time."""
+        ...
+
+    async def sizes(self) -> Sizes:
+        """Measure what the database takes on its disk."""
         ...
 
     async def automatic_pauses(self) -> Mapping[str, int]:

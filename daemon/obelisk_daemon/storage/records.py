@@ -78,6 +78,8 @@ class Append(msgspec.Struct, frozen=True):
     scheduled: tuple[NewExecution, ...] = ()
     cancelled_delays: tuple[DelayId, ...] = ()
     cancelled_children: tuple[ExecutionId, ...] = ()
+    held: "Held | None" = None
+    """What the run was given, for those who count and trace."""
     logs: tuple[LogLine, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
 
@@ -144,6 +146,29 @@ Change: TypeAlias = ResponseChange | StateChange
 Subscriber: TypeAlias = Callable[[Change], None]
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """A turn in the life of an execution that became durable: that it was made, locked, or let go by a run, or ended.
+
+    `entries` are the events of it, and `state` is what they led to.
+    """
+
+    execution_id: ExecutionId
+    created: Created
+    created_at: Instant
+    entries: tuple[Entry, ...]
+    state: State
+    due_at: Instant | None = None
+    """Of one that was taken from the queue: since when it had been due."""
+    locked_at: Instant | None = None
+    """Of one that a run held: since when."""
+    from_outside: bool = False
+    """It was not its run that let it go or ended it: the run is lost, or was dropped."""
+
+
+Observer: TypeAlias = Callable[[Recorded], None]
+"""Counts or traces; called on the loop, after the commit and in commit order."""
+
+
 class LockRequest(msgspec.Struct, frozen=True):
     """What an executor may take: the functions it can run on which code, first those whose turn it is.
 
@@ -208,6 +233,26 @@ class ListFilter(msgspec.Struct, frozen=True):
     before: ExecutionId | None = None
     parent: ExecutionId | None = None
     top_level: bool = False
+
+
+class Census(msgspec.Struct, frozen=True):
+    """How many unfinished executions a component has in a state; `due` of them wait for an executor since a time."""
+
+    component: str
+    status: Status
+    lifecycle: Lifecycle
+    number: int
+    due: int
+    oldest_due_at: Instant | None
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Bytes: of the database, of its write-ahead log, and of the disk that they are on."""
+
+    database: int
+    wal: int
+    disk: int
+    disk_free: int
 
 
 class Delay(msgspec.Struct, frozen=True):

@@ -30,10 +30,12 @@ from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.watching import ManifestWatch
 from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.executor.counting import Counting
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import IdSource
 from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.sqlite.store import open_store
@@ -44,6 +46,7 @@ from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.guest import guests_in_memory, memory_bound_of_all
 from obelisk_daemon.wasm.wasi.client import HttpClient
 
 EXIT_STORAGE: Final = 74
@@ -84,6 +87,8 @@ class _Daemon:
         self._clock: Clock = SystemClock()
         self._ids = IdSource(lambda: self._clock.now() // 1_000, secrets.randbits)
         self._metrics = Metrics()
+        self._metrics.process.guests.watch(guests_in_memory)
+        self._metrics.process.guest_bytes.watch(memory_bound_of_all)
         self._grace = beginning.settings.stop_grace
         self.stopped = asyncio.Event()
         self.exit_code = 0
@@ -109,10 +114,12 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         state_dir = self._beginning.state_dir
         stack.enter_context(hold(state_dir))
-        self._store = store = await stack.enter_async_context(open_store(state_dir / "obelisk.db", self._broken))
+        opened = open_store(state_dir / "obelisk.db", self._broken, metrics=self._metrics.storage)
+        self._store = store = await stack.enter_async_context(opened)
+        store.observe(Counting(self._metrics.executions).observe)
         engines = Engines()
         stack.callback(engines.close)
-        self._compiler = Compiler(engines, state_dir / "cache")
+        self._compiler = Compiler(engines, state_dir / "cache", metrics=self._metrics.manifest)
         self._deployer = self._new_deployer()
         self._file = ManifestFile(self._beginning.options.manifest, self._deployer)
         active = await unless(self.stopped, first_generation(self._deployer, self._file, self._beginning))
@@ -178,6 +185,7 @@ class _Daemon:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
         assert self._engine is not None
         own, store, notifier = self._own, self._store, self._systemd.notifier
+        await own(stack, "loop lag", measure_loop_lag(self._metrics.process.loop_lag))
         await own(stack, "timers", timers.run())
         lease = self._deployer.active.candidate.manifest.executors[0].lease
         await own(stack, "lease", heartbeats(store, executors.members, lease))

@@ -19,7 +19,8 @@ from weakref import WeakValueDictionary
 import msgspec
 from wasmtime import component as wc
 
-from obelisk_daemon.errors import ComponentError, OperatorError
+from obelisk_daemon.errors import ComponentError, ObeliskError, OperatorError
+from obelisk_daemon.metrics import ManifestMetrics, Metrics
 from obelisk_daemon.wasm.artifacts import ArtifactCache
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import EngineKind, Engines, EngineSettings
@@ -61,7 +62,14 @@ class Compiler:
         OperatorError: `unsafe_cache_dir`.
     """
 
-    def __init__(self, engines: Engines, cache_dir: Path, limits: CompileLimits | None = None) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        cache_dir: Path,
+        limits: CompileLimits | None = None,
+        metrics: ManifestMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics or Metrics().manifest
         self._engines = engines
         self._limits = limits or CompileLimits()
         self._cache = ArtifactCache(cache_dir)
@@ -87,6 +95,8 @@ class Compiler:
                 except OSError as error:  # no memory, process or file descriptor is left, or the disk is full
                     raise OperatorError("compile_failed", f"{digest} can't be loaded or compiled: {error}") from error
                 component = self._loaded[key] = Component(self._engines, kind, digest, handle)
+            else:
+                self._metrics.cache_hits.inc("memory")
         return component
 
     def prune(self, keep: Collection[str]) -> None:
@@ -109,12 +119,13 @@ class Compiler:
         engine, config = self._engines.engine(kind), self._engines.config_hash(kind)
         handle = await asyncio.to_thread(self._cache.load, engine, digest, config)
         if handle is not None:
+            self._metrics.cache_hits.inc("disk")
             return handle
         async with self._slots:
             _LOG.info("compiling a component of %d bytes, %s; the result is kept", len(code), digest)
             draft = self._cache.draft("compiled")
             try:
-                await self._compile(code, kind, draft)
+                await self._measured(code, kind, draft)
                 await asyncio.to_thread(self._cache.store, draft, digest, config)
             finally:
                 draft.unlink(missing_ok=True)
@@ -124,6 +135,18 @@ class Compiler:
                 "compile_failed", f"the artifact of {digest} can't be loaded right after its compilation"
             )
         return handle
+
+    async def _measured(self, code: bytes, kind: EngineKind, output: Path) -> None:
+        loop = asyncio.get_running_loop()
+        began, outcome = loop.time(), "interrupted"
+        try:
+            await self._compile(code, kind, output)
+            outcome = "ok"
+        except ObeliskError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._metrics.compile_seconds.observe(loop.time() - began, outcome)
 
     async def _compile(self, code: bytes, kind: EngineKind, output: Path) -> None:
         limits = self._limits

@@ -41,6 +41,16 @@ _RESULT: Final = _FUNCTION + abi.FUNCTION
 _ARGUMENTS: Final = _RESULT + VALUE
 
 
+def guests_in_memory() -> int:
+    """Count the guests that are alive, whether they compute or are parked."""
+    return len(GUESTS)
+
+
+def memory_bound_of_all() -> int:
+    """Give the bytes that these guests may use together."""
+    return sum(guest.memory_bound for guest in GUESTS.values() if isinstance(guest, Guest))
+
+
 class GuestLimits(msgspec.Struct, frozen=True):
     """What a guest may use. Exceeding `fuel`, `host_calls` or `value` ends it; `memory` makes its growth fail."""
 

@@ -72,7 +72,8 @@ class Scene(NamedTuple):
 async def scene() -> AsyncIterator[Scene]:
     touched: Any = Touched()
     world = FakeWorld()
-    services = type(world.services())(*(touched for _ in world.services()))._replace(live=world.live)
+    real = world.services()
+    services = type(real)(*(touched for _ in real))._replace(live=world.live, metrics=real.metrics)
     known = access(*(token for _, token in HOLDERS.values()), EXPIRED_HOLDER)
     server = ApiServer(services, [TcpListener("127.0.0.1", 0)], known)
     await server.start()

@@ -14,6 +14,7 @@ from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.executor.cancellation import Cancelled
 from obelisk_daemon.executor.children import created, new_execution
+from obelisk_daemon.executor.counting import Counting
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.plan import ExecutorPlan
@@ -165,6 +166,7 @@ class Lab:
             store = await stack.enter_async_context(open_store(self._file, _unexpected))
             generation, plan = await self.activate(store, uses or (FIBO, FIBOA))
             services = self._services(over(store), plan)
+            store.observe(Counting(services.metrics.executions).observe)
             await lift_automatic_pauses(store, generation.number, self.clock)
             timers = Timers(store, self.clock, lambda: executors.wake())  # noqa: PLW0108
             members = [

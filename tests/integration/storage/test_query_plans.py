@@ -42,6 +42,8 @@ INDEXED = {
     "release_hot": "SEARCH execution USING COVERING INDEX execution_unfinished (status=? AND executor_id>?)",
     "cancelling": f"SEARCH execution {UNFINISHED} (status=?)",
     "counts": f"SCAN execution {UNFINISHED}",
+    "census": f"SEARCH execution {UNFINISHED} (status=?)",
+    "event_time": "SEARCH event USING PRIMARY KEY (execution_id=? AND version=?)",
     "update_by_run": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
     "update_by_version": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
     "deliver_response": "SEARCH execution USING PRIMARY KEY (execution_id=?)",

@@ -9,7 +9,7 @@ from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Locked, Paused
 from obelisk_daemon.execution.state import State, fold
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, VersionConflictError
+from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, Recorded, VersionConflictError
 from obelisk_daemon.storage.sqlite import queueing, rows, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
@@ -43,6 +43,18 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     _answer_for_stillborn(tx, made.children)
     if made.response is not None:
         writes.respond(tx, made.response)
+    if made.state.run_id is None and made.held is not None:
+        held = made.held
+        tx.recorded.append(
+            Recorded(
+                made.execution_id,
+                held.created,
+                held.created_at,
+                made.entries,
+                made.state,
+                locked_at=held.state.changed_at,
+            )
+        )
     return left_unlocked
 
 

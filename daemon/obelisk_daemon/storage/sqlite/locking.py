@@ -12,8 +12,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.ids import ExecutionId, RunId
-from obelisk_daemon.storage.records import Held, LockRequest, Runnable
+from obelisk_daemon.storage.records import Held, LockRequest, Recorded, Runnable
 from obelisk_daemon.storage.sqlite import rows, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
@@ -54,6 +55,8 @@ def _lock(tx: Transaction, request: LockRequest, taken: _Taken, run_id: RunId) -
         event = msgspec.structs.replace(event, upgrade_from=taken.upgrade_from)
     state = writes.add_event(tx, execution_id, state, event, request.at)
     created_at, created = rows.read_created(tx, execution_id)
+    entries = (Entry(state.version - 1, state.changed_at, event),)
+    tx.recorded.append(Recorded(execution_id, created, created_at, entries, state, due_at=taken.row["due_at"]))
     return Held(execution_id, event, created, created_at, state)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,11 +17,13 @@ from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
 from obelisk_daemon.storage.records import (
+    Census,
     Delay,
     ListFilter,
     LogLine,
     Position,
     Progress,
+    Sizes,
     Standing,
     StoredLog,
     Summary,
@@ -37,7 +40,8 @@ T = TypeVar("T")
 class Reads:
     """`ExecutionReader` over a small pool of read-only connections."""
 
-    def __init__(self, connections: list[WriterConnection]) -> None:
+    def __init__(self, connections: list[WriterConnection], file: Path) -> None:
+        self._file = file
         self._idle: asyncio.Queue[WriterConnection] = asyncio.Queue()
         for connection in connections:
             self._idle.put_nowait(connection)
@@ -125,6 +129,14 @@ class Reads:
             counted[name] = counted.get(name, 0) + number
         return counted
 
+    async def census(self, at: Instant) -> Sequence[Census]:
+        """Count the unfinished executions by component and state."""
+        return [Census(*row) for row in await self._all("census", {"at": at})]
+
+    async def sizes(self) -> Sizes:
+        """Measure the files."""
+        return await self._on_connection(lambda _: _sizes(self._file))
+
     async def automatic_pauses(self) -> Mapping[str, int]:
         """Count the executions that were paused because they could not go on."""
         return {str(row[0]): int(row[1]) for row in await self._all("automatic_pauses", ())}
@@ -205,6 +217,17 @@ class Reads:
             self._idle.put_nowait(connection)
 
 
+def _sizes(file: Path) -> Sizes:
+    wal = file.with_name(file.name + "-wal")
+    disk = os.statvfs(file)
+    return Sizes(
+        database=file.stat().st_size,
+        wal=wal.stat().st_size if wal.exists() else 0,
+        disk=disk.f_blocks * disk.f_frsize,
+        disk_free=disk.f_bavail * disk.f_frsize,
+    )
+
+
 @asynccontextmanager
 async def open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
     """Open a pool of `size` connections for as long as the context lasts."""
@@ -212,7 +235,7 @@ async def open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
     try:
         for connection in connections:
             await connection
-        yield Reads(connections)
+        yield Reads(connections, file)
     finally:
         for connection in connections:
             await connection.close()

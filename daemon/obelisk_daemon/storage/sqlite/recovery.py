@@ -32,4 +32,5 @@ def end_lost_run(tx: Transaction, lost: LostRun, ending: Event | FailureRecord, 
     if isinstance(ending, FailureRecord):
         writes.finish_from_outside(tx, lost.execution_id, lost.state, ending, at)
     else:
-        writes.add_event(tx, lost.execution_id, lost.state, ending, at)
+        ended = writes.add_event(tx, lost.execution_id, lost.state, ending, at)
+        writes.record(tx, lost.execution_id, lost.state, ended, ending)

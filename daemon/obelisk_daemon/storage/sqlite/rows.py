@@ -9,7 +9,7 @@ from obelisk_daemon.execution.events import Created, Entry, Event, Response
 from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, RunId
-from obelisk_daemon.storage.records import LogLine, NewExecution, StateChange, Summary
+from obelisk_daemon.storage.records import LogLine, NewExecution, Recorded, StateChange, Summary
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
 
@@ -121,6 +121,7 @@ def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None
     if new.failure is not None:
         insert_failure(tx, new.execution_id, new.failure)
     tx.changes.append(change_of(new.execution_id, state, is_new=True))
+    tx.recorded.append(Recorded(new.execution_id, created, new.entries[0].created_at, new.entries, state))
 
 
 def is_queued(state: State) -> bool:

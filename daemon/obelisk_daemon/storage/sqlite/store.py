@@ -12,6 +12,7 @@ from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.execution.events import ComponentUpgraded, Event
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
+from obelisk_daemon.metrics import Metrics, StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
 from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
 from obelisk_daemon.storage.port import Ticket
@@ -22,6 +23,8 @@ from obelisk_daemon.storage.records import (
     Held,
     LockRequest,
     NewExecution,
+    Observer,
+    Recorded,
     Release,
     StoredLog,
     Subscriber,
@@ -49,11 +52,16 @@ class SqliteStore:
     """Every Protocol of the port, on one file. Made by `open_store`."""
 
     def __init__(
-        self, connection: WriterConnection, reads: Reads, on_broken: Callable[[OutcomeUnknownError], None]
+        self,
+        connection: WriterConnection,
+        reads: Reads,
+        on_broken: Callable[[OutcomeUnknownError], None],
+        metrics: StorageMetrics,
     ) -> None:
         self._subscribers: list[Subscriber] = []
+        self._observers: list[Observer] = []
         self._spare_runs: list[RunId] = []
-        self.writer = Writer(connection, self._publish, on_broken)
+        self.writer = Writer(connection, self._publish, on_broken, self._observe, metrics)
         self.reads = reads
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -63,6 +71,14 @@ class SqliteStore:
     def _publish(self, change: Change) -> None:
         for subscriber in self._subscribers:
             subscriber(change)
+
+    def observe(self, observer: Observer) -> None:
+        """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""
+        self._observers.append(observer)
+
+    def _observe(self, recorded: Recorded) -> None:
+        for observer in self._observers:
+            observer(recorded)
 
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
@@ -249,7 +265,10 @@ class SqliteStore:
 
 @asynccontextmanager
 async def open_store(
-    file: Path, on_broken: Callable[[OutcomeUnknownError], None], readers: int = 2
+    file: Path,
+    on_broken: Callable[[OutcomeUnknownError], None],
+    readers: int = 2,
+    metrics: StorageMetrics | None = None,
 ) -> AsyncIterator[SqliteStore]:
     """Open the store for as long as the context lasts; what is queued at the end is still written.
 
@@ -263,7 +282,7 @@ async def open_store(
     await connection
     try:
         async with open_reads(file, readers) as reads:
-            store = SqliteStore(connection, reads, on_broken)
+            store = SqliteStore(connection, reads, on_broken, metrics or Metrics().storage)
             task = asyncio.create_task(store.writer.run(), name="writer")
             try:
                 yield store

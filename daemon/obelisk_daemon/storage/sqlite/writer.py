@@ -13,7 +13,8 @@ import aiosqlite
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import Change, Subscriber, VersionConflictError
+from obelisk_daemon.metrics import StorageMetrics
+from obelisk_daemon.storage.records import Change, Observer, Recorded, Subscriber, VersionConflictError
 
 T = TypeVar("T")
 _LARGEST_GROUP: Final = 1_000
@@ -26,6 +27,7 @@ class Transaction:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.changes: list[Change] = []
+        self.recorded: list[Recorded] = []
 
 
 class WriteTicket(Generic[T]):
@@ -40,6 +42,7 @@ class WriteTicket(Generic[T]):
         self.error: BaseException | None = None
         self.result: T | None = None
         self.changes: list[Change] = []
+        self.recorded: list[Recorded] = []
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def durable(self) -> None:
@@ -85,11 +88,19 @@ class Writer:
     """Queues logical transactions and commits them in groups. `run` is a task of the store's owner."""
 
     def __init__(
-        self, connection: WriterConnection, publish: Subscriber, on_broken: Callable[[OutcomeUnknownError], None]
+        self,
+        connection: WriterConnection,
+        publish: Subscriber,
+        on_broken: Callable[[OutcomeUnknownError], None],
+        observe: Observer,
+        metrics: StorageMetrics,
     ) -> None:
         self._connection = connection
         self._publish = publish
         self._on_broken = on_broken
+        self._observe = observe
+        self._metrics = metrics
+        metrics.waiting.watch(lambda: len(self._queue))
         self._queue: list[WriteTicket[Any]] = []
         self._wake = asyncio.Event()
         self._linger = False
@@ -141,9 +152,13 @@ class Writer:
             raise
 
     async def _commit(self, group: list[WriteTicket[Any]]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             await self._connection.call(_commit_group, group)
             self.commits += 1
+            self._metrics.commit_seconds.observe(loop.time() - began)
+            self._metrics.commit_size.observe(len(group))
         except _GroupLostError:
             await self._commit_one_by_one(group)
         except OutcomeUnknownError as unknown:
@@ -154,6 +169,18 @@ class Writer:
                     self._publish(change)
         for ticket in group:
             ticket.settle()
+        self._account(group)
+
+    def _account(self, group: list[WriteTicket[Any]]) -> None:
+        """Show what was done to those who count, once nobody waits for it any more."""
+        for ticket in group:
+            if ticket.error is None:
+                for recorded in ticket.recorded:
+                    self._observe(recorded)
+            elif isinstance(ticket.error, VersionConflictError | StorageUnavailableError):
+                self._metrics.errors.inc(ticket.error.code)
+            elif not isinstance(ticket.error, ObeliskError):  # what is the caller's fault is no trouble of the storage
+                self._metrics.errors.inc("other")
 
     async def _commit_one_by_one(self, group: list[WriteTicket[Any]]) -> None:
         """Run each transaction of a lost group in a group of its own, so that only the guilty ones fail."""
@@ -229,5 +256,5 @@ def _run_in_savepoint(connection: sqlite3.Connection, ticket: WriteTicket[Any]) 
         connection.execute("ROLLBACK TO one")
         ticket.error = error
     else:
-        ticket.changes = transaction.changes
+        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
     connection.execute("RELEASE one")

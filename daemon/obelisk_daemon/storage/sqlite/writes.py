@@ -9,6 +9,7 @@ from obelisk_daemon.execution.attempt import failure_outcome
 from obelisk_daemon.execution.events import (
     CancellationRequested,
     ChildFinished,
+    Created,
     DelayFinished,
     Entry,
     Event,
@@ -22,6 +23,7 @@ from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.records import (
     CancellationProgress,
     NewResponse,
+    Recorded,
     Release,
     ResponseChange,
     StateChange,
@@ -120,12 +122,25 @@ def finish_from_outside(
 
 def end(tx: Transaction, execution_id: ExecutionId, state: State, outcome: Outcome, at: Instant) -> None:
     """End an execution from outside of a run, and tell its parent in the same transaction."""
-    state = add_event(tx, execution_id, state, Finished(outcome), at)
+    ended = add_event(tx, execution_id, state, Finished(outcome), at)
     tx.execute(SQL["delete_delays_of"], (execution_id,))
-    _, created = rows.read_created(tx, execution_id)
+    created = record(tx, execution_id, state, ended, Finished(outcome))
     if created.parent is not None:
         parent_id, join_set = created.parent
-        respond(tx, NewResponse(parent_id, join_set, state.changed_at, ChildFinished(execution_id, outcome)))
+        respond(tx, NewResponse(parent_id, join_set, ended.changed_at, ChildFinished(execution_id, outcome)))
+
+
+def record(tx: Transaction, execution_id: ExecutionId, before: State, ended: State, event: Event) -> Created:
+    """Tell those who count that an event let an execution go, or ended it, from outside of a run."""
+    created_at, created = rows.read_created(tx, execution_id)
+    locked_at = None
+    if before.locked_version is not None:
+        (locked_at,) = tx.execute(SQL["event_time"], (execution_id, before.locked_version)).fetchone()
+    entries = (Entry(ended.version - 1, ended.changed_at, event),)
+    tx.recorded.append(
+        Recorded(execution_id, created, created_at, entries, ended, locked_at=locked_at, from_outside=True)
+    )
+    return created
 
 
 def release(tx: Transaction, given_up: Release) -> None:
@@ -136,7 +151,8 @@ def release(tx: Transaction, given_up: Release) -> None:
         return
     state = rows.state_of(row)
     if state.status == "locked":
-        add_event(tx, execution_id, state, Unlocked(given_up.reason, due_at), given_up.at)
+        unlocked = Unlocked(given_up.reason, due_at)
+        record(tx, execution_id, state, add_event(tx, execution_id, state, unlocked, given_up.at), unlocked)
         return
     tx.execute(SQL["release_run"], (due_at, execution_id))
     due = due_at if state.status == "pending_at" else None

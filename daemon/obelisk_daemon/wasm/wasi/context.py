@@ -73,6 +73,10 @@ class HttpTrace(msgspec.Struct, kw_only=True):
     request_bytes: int = 0
     response_bytes: int = 0
     """Of the bodies, without heads."""
+    host: str = ""
+    """The entry of `allowed_hosts` that allows it, as the manifest writes its host; empty: none does."""
+    was_sent: bool = False
+    """Whether it was allowed and begun."""
 
 
 class WasiContext(msgspec.Struct, kw_only=True):

@@ -87,6 +87,10 @@ class EgressPolicy(msgspec.Struct, frozen=True):
         literal = any(is_address(entry.host) for entry in private)
         return Reach.LITERAL if literal else Reach.PRIVATE
 
+    def entry_for(self, method: str, target: Target) -> str:
+        """Give the host of the entry that allows a request, as the manifest has it; of several, the first."""
+        return self._entries(method, target)[0].host
+
     def secrets_for(self, method: str, target: Target) -> frozenset[str]:
         """Give the names of the secrets that a request may carry: those of every entry that matches."""
         return frozenset().union(*(entry.secrets for entry in self._entries(method, target)))

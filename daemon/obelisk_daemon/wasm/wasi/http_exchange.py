@@ -46,6 +46,7 @@ class Exchange(InputStream):
     def start(self, client: HttpClient) -> None:
         """Begin; once."""
         self._began_ns = monotonic_ns(self._wasi)
+        self._trace.was_sent = True
         self._trace.error = "dropped"
         self._trace.reason = "the guest dropped the request, or its attempt ended"
         if self._request_body is not None:

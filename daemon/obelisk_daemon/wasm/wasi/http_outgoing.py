@@ -47,7 +47,7 @@ def _start(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions,
         raise HttpFailure("HTTP_request_denied", _too_many(wasi))
     wasi.trace.append(trace)
     client = _check_budget(wasi)
-    request, carried = _judge(wasi, outgoing, wanted)
+    request, carried = _judge(wasi, outgoing, wanted, trace)
     exchange = Exchange(wasi, request, trace, outgoing.body, carried)
     exchange.start(client)
     return exchange
@@ -69,7 +69,9 @@ def _check_budget(wasi: WasiContext) -> HttpClient:
     return wasi.http
 
 
-def _judge(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions) -> tuple[ClientRequest, Carried]:
+def _judge(
+    wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions, trace: HttpTrace
+) -> tuple[ClientRequest, Carried]:
     """Turn what the guest built into a request that the policy allows, with the values of the secrets it allows."""
     method, target = _method(outgoing.method), _target(outgoing)
     if method == "CONNECT":
@@ -78,6 +80,7 @@ def _judge(wasi: WasiContext, outgoing: OutgoingRequest, wanted: RequestOptions)
         reach = wasi.egress.check(method, target)
     except EgressDeniedError as error:
         raise HttpFailure("HTTP_request_denied", str(error)) from error
+    trace.host = wasi.egress.entry_for(method, target)
     refusal = address_refusal(target.host, reach) if is_address(target.host) else None
     if refusal is not None:
         raise HttpFailure("destination_IP_prohibited", refusal)

@@ -88,6 +88,9 @@ SELECT * FROM execution INDEXED BY execution_children WHERE parent_id = ? ORDER 
 -- name: created_event
 SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
 
+-- name: event_time
+SELECT created_at FROM event WHERE execution_id = ? AND version = ?;
+
 -- name: event_body
 SELECT body FROM event WHERE execution_id = ? AND version = ?;
 
@@ -355,6 +358,15 @@ SELECT failure_id, execution_id, kind, message, backtrace, cause, evidence FROM 
 
 -- name: counts
 SELECT status, lifecycle, count(*) FROM execution WHERE status <> 'finished' GROUP BY status, lifecycle;
+
+-- name: census
+SELECT component, status, lifecycle, count(*) AS number,
+    count(CASE WHEN status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND due_at <= :at THEN 1 END)
+        AS due,
+    min(CASE WHEN status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND due_at <= :at THEN due_at END)
+        AS oldest_due_at
+FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') GROUP BY component, status, lifecycle;
 
 -- What a workflow waits for: in one join set, or in all where none is given. Those that are being cancelled come last.
 -- name: unfinished_children
