@@ -158,7 +158,7 @@ async def test_an_unknown_execution_is_answered_404_everywhere(http: httpx.Async
 
 async def test_unknown_routes_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
     assert problem(await http.get("/v1/nothing")) == (404, "no_such_route")
-    assert problem(await http.get("/")) == (404, "no_such_route")
+    assert problem(await http.get("/nothing")) == (404, "no_such_route")
     assert problem(await http.delete("/v1/status")) == (405, "method_not_allowed")
 
 
