@@ -14,6 +14,7 @@ from obelisk_daemon.ctl import (
     delays,
     executions,
     explaining,
+    listing,
     manifest,
     replaying,
     status,
@@ -46,6 +47,7 @@ def make_app() -> typer.Typer:
     for module in (
         status,
         submitting,
+        listing,
         executions,
         why,
         steering,
