@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from obelisk_daemon.ctl import (
+    audit,
     authoring,
     catalog,
     delays,
@@ -61,6 +62,7 @@ def make_app() -> typer.Typer:
         manifest,
         tokens,
         shells,
+        audit,
     ):
         module.register(app)
     return app
