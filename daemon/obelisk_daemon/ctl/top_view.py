@@ -12,7 +12,10 @@ _NOTHING: Final[Document] = {"submitted": 0.0, "started": 0.0, "finished": 0.0}
 
 
 class TopView:
-    """What is known of the daemon; `when` writes a time of the API. `take` and `read` are called by other threads than `lines`."""
+    """What is known of the daemon; `when` writes a time of the API.
+
+    `take`, `read` and `lines` may be called by a thread each.
+    """
 
     def __init__(self, address: str, status: Document, when: Callable[[str], str]) -> None:
         self._address = address

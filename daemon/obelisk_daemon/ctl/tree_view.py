@@ -103,6 +103,8 @@ class TreeView:
         begun = datetime.fromisoformat(node.get("started_at") or node["created_at"])
         until = datetime.fromisoformat(node["changed_at"]) if node["state"] == "finished" else self._now()
         seconds = max((until - begun).total_seconds(), 0)
+        if seconds < 1:
+            return f"{seconds * 1_000:.0f}ms"
         return spoken(seconds) if seconds >= 10 else f"{seconds:.1f}s"
 
     def _waits(self, node: Node) -> str:
