@@ -8,12 +8,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from obelisk_daemon.ctl import (
+    audit,
     authoring,
     catalog,
     delays,
     executions,
     explaining,
     following,
+    listing,
     manifest,
     replaying,
     status,
@@ -47,6 +49,7 @@ def make_app() -> typer.Typer:
     for module in (
         status,
         submitting,
+        listing,
         executions,
         why,
         steering,
@@ -60,6 +63,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        audit,
     ):
         module.register(app)
     return app
