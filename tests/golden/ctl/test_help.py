@@ -10,6 +10,8 @@ COMMANDS = [
     "show",
     "events",
     "logs",
+    "follow",
+    "top",
     "result",
     "why",
     "cancel",
