@@ -9,7 +9,14 @@ from obelisk_daemon.api.catalog import FunctionCatalog
 from obelisk_daemon.api.live.live import Live
 from obelisk_daemon.api.live.sources import ServiceSources
 from obelisk_daemon.api.live.streams import MAX_STREAMS
-from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall, Services
+from obelisk_daemon.api.services import (
+    CancelReport,
+    ComponentInfo,
+    DaemonStatus,
+    FunctionInfo,
+    NewCall,
+    Services,
+)
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
@@ -49,6 +56,7 @@ from obelisk_daemon.storage.records import (
     Summary,
     SummaryPage,
 )
+from tests.fakes.capacity import FakeCapacity
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
@@ -110,7 +118,7 @@ def execution_id(number: int = 1) -> ExecutionId:
     return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
 
 
-class FakeWorld(FakeFollowing):
+class FakeWorld(FakeFollowing, FakeCapacity):
     """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
 
     def __init__(self, watcher: Watcher | None = None, max_streams: int = MAX_STREAMS) -> None:
@@ -289,6 +297,7 @@ class FakeWorld(FakeFollowing):
             hot=1,
             state_dir="/var/lib/obelisk",
             pid=4242,
+            executors=self.local_executors,
             degraded=self.degraded,
             not_ready=self.not_ready,
         )

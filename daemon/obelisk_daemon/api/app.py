@@ -13,7 +13,19 @@ from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
-from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, past, replaying, steering, wit
+from obelisk_daemon.api import (
+    capacity,
+    daemon,
+    delays,
+    executions,
+    exposition,
+    logs,
+    manifest,
+    past,
+    replaying,
+    steering,
+    wit,
+)
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
@@ -28,6 +40,7 @@ DEFAULT_MAX_BODY: Final = 8 << 20
 """Bytes."""
 _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
+    *capacity.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,
     *why.ROUTES,

@@ -9,6 +9,7 @@ import typer
 
 from obelisk_daemon.ctl import (
     authoring,
+    capacity,
     catalog,
     delays,
     executions,
@@ -48,6 +49,7 @@ def make_app() -> typer.Typer:
         submitting,
         listing,
         executions,
+        capacity,
         why,
         steering,
         delays,
