@@ -1,6 +1,6 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -44,13 +44,11 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import (
-    Census,
     Change,
     Delay,
     ListFilter,
     LogLine,
     ResponseChange,
-    Sizes,
     StateChange,
     StoredLog,
     Summary,
@@ -142,7 +140,6 @@ class FakeWorld(FakeFollowing, FakeCapacity):
         self.reads = 0
         self.submitted = 0
         self.calls: list[NewCall] = []
-        self.counted: tuple[Census, ...] = ()
         self.not_ready: str | None = None
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
@@ -388,18 +385,3 @@ class FakeWorld(FakeFollowing, FakeCapacity):
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         return StoredLog(self.logs[execution_id], self.delivered.get(execution_id, []))
-
-    async def automatic_pauses(self) -> Mapping[str, int]:
-        return {}
-
-    async def locked_of(self, component: str) -> int:
-        return 0
-
-    async def counts(self) -> Mapping[str, int]:
-        return {"pending": 1, "blocked": 2}
-
-    async def census(self, at: Instant) -> Sequence[Census]:
-        return self.counted
-
-    async def sizes(self) -> Sizes:
-        return Sizes(database=8_192, wal=4_096, disk=1 << 30, disk_free=1 << 29)
