@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from obelisk_daemon.ctl import (
+    audit,
     authoring,
     capacity,
     catalog,
@@ -60,6 +61,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        audit,
     ):
         module.register(app)
     return app
