@@ -12,6 +12,8 @@ COMMANDS = [
     "show",
     "events",
     "logs",
+    "follow",
+    "top",
     "result",
     "why",
     "cancel",
