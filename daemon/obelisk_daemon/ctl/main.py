@@ -19,6 +19,7 @@ from obelisk_daemon.ctl import (
     listing,
     manifest,
     replaying,
+    shells,
     status,
     steering,
     submitting,
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name=PROGRAM,
         cls=Group,
+        add_completion=False,  # typer's scripts don't complete words with a colon; ctl.shells has ours
         help="Operate obeliskd, the durable workflow engine.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -65,6 +67,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        shells,
         audit,
     ):
         module.register(app)
@@ -74,6 +77,9 @@ def make_app() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [shells.COMPLETE]:
+        sys.stdout.writelines(f"{line}\n" for line in shells.complete(make_app(), given[1:]))
+        sys.exit(OK)
     try:
         code = make_app()(given, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
