@@ -18,6 +18,9 @@ SMALL = {
     "work_in_progress",
     "read_queue_limits",
     "queue_room",
+    "read_queue_lengths",
+    "executors",
+    "forget_executors",
     "functions_requiring",
 }
 """Tables of a few rows, and walks over the unfinished."""
@@ -53,6 +56,7 @@ INDEXED = {
     "functions_with_prefix": "SEARCH execution USING COVERING INDEX execution_function (ffqn>? AND ffqn<?)",
     "unfinished_ids": f"SEARCH execution {COVERED} (status=?)",
     "matching": "SEARCH e USING PRIMARY KEY (execution_id=?)",
+    "executors": f"SEARCH execution {COVERED} (status=? AND executor_id=?)",
     "census": f"SEARCH execution {UNFINISHED} (status=?)",
     "event_time": "SEARCH event USING PRIMARY KEY (execution_id=? AND version=?)",
     "update_by_run": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
@@ -73,6 +77,9 @@ INDEXED = {
     "responses_from": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
     "due_delays": "SEARCH delay USING INDEX delay_due (due_at<?)",
     "delete_delays_of": "SEARCH delay USING COVERING INDEX delay_execution (execution_id=?)",
+    "audit_page": "SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)",
+    "audit_of_subject": "SEARCH audit USING INDEX audit_subject (subject=? AND rowid<?)",
+    "audit_tidy": "SEARCH audit USING COVERING INDEX audit_refused (refused=?)",
     "log_lines_after": "SEARCH log_line USING INDEX log_line_execution (execution_id=? AND position>?)",
 }
 

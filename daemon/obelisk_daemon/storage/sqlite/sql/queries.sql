@@ -243,7 +243,23 @@ WHERE e.status IN ('pending_at', 'blocked') AND e.status <> 'finished'
   );
 
 -- name: register_executor
-INSERT INTO executor (executor_id, host, started_at, seen_at) VALUES (?, ?, ?, ?);
+INSERT INTO executor (executor_id, host, name, labels, max_running, started_at, seen_at)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- A row is made at every start, so there are few.
+-- name: forget_executors
+DELETE FROM executor WHERE seen_at < ?;
+
+-- name: executors
+SELECT x.executor_id, x.host, x.name, x.labels, x.max_running, x.started_at, x.seen_at,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status = 'locked' AND executor_id = x.executor_id) AS running,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status IN ('blocked', 'pending_at') AND executor_id = x.executor_id) AS hot
+FROM executor x WHERE x.seen_at >= ? ORDER BY x.started_at DESC, x.executor_id LIMIT ?;
+
+-- name: read_queue_lengths
+SELECT component, never_started FROM queue_length;
 
 -- name: active_generation
 SELECT * FROM generation ORDER BY number DESC LIMIT 1;
@@ -377,3 +393,27 @@ SELECT count(*) FROM (
       AND (due_at, execution_id) < (?, ?)
     LIMIT ?
 ) q;
+
+-- name: audit_insert
+INSERT INTO audit (created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING audit_id;
+
+-- name: audit_complete
+UPDATE audit SET ended_at = ?, status = ?, code = ? WHERE audit_id = ?;
+
+-- name: audit_tidy
+DELETE FROM audit WHERE refused = :refused AND audit_id <= (
+    SELECT audit_id FROM audit WHERE refused = :refused ORDER BY audit_id DESC LIMIT 1 OFFSET :kept
+);
+
+-- name: audit_page
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;
+
+-- name: audit_of_subject
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE subject = :subject AND audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;
