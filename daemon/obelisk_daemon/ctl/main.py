@@ -13,6 +13,7 @@ from obelisk_daemon.ctl import (
     delays,
     executions,
     explaining,
+    listing,
     manifest,
     replaying,
     status,
@@ -45,6 +46,7 @@ def make_app() -> typer.Typer:
     for module in (
         status,
         submitting,
+        listing,
         executions,
         why,
         steering,

@@ -26,9 +26,10 @@ from obelisk_daemon.storage.records import (
     Standing,
     StoredLog,
     Summary,
+    SummaryPage,
     Tree,
 )
-from obelisk_daemon.storage.sqlite import following, rows, standing
+from obelisk_daemon.storage.sqlite import following, listing, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -52,18 +53,9 @@ class Reads:
             raise rows.not_found(execution_id)
         return rows.summary_of(row)
 
-    async def summaries(self, chosen: ListFilter) -> list[Summary]:
+    async def summaries(self, chosen: ListFilter) -> SummaryPage:
         """Read a page, newest first."""
-        values = {"limit": chosen.limit, "status": chosen.status, "before": chosen.before}
-        if chosen.parent is not None:
-            name, more = "list_children", {"parent": str(chosen.parent)}
-        elif chosen.ffqn_prefix:
-            end = chosen.ffqn_prefix + "\U0010ffff"
-            name, more = "list_by_function", {"prefix": chosen.ffqn_prefix, "prefix_end": end}
-        else:
-            name, more = "list_executions", {}
-        found = await self._all(name, {**values, **more, "top_level": int(chosen.top_level)})
-        return [rows.summary_of(row) for row in found]
+        return await self._on_connection(lambda connection: listing.read(connection, chosen))
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
         """Read events from a version on."""
