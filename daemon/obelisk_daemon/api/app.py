@@ -13,7 +13,7 @@ from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
-from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, replaying, steering, wit
+from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, past, replaying, steering, wit
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
@@ -34,6 +34,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *delays.ROUTES,
     *logs.ROUTES,
     *live.ROUTES,
+    *past.ROUTES,
     *wit.ROUTES,
     *replaying.ROUTES,
     *manifest.ROUTES,

@@ -1,9 +1,21 @@
 """The join sets of one workflow: who is in them, who has answered, and what has been taken."""
 
 import string
+from collections.abc import Iterable
 from typing import Final, Literal
 
-from obelisk_daemon.execution.events import ChildFinished, Response, ResponseItem
+from obelisk_daemon.execution.events import (
+    ChildFinished,
+    ChildRequest,
+    DelayRequest,
+    HistoryItem,
+    JoinNext,
+    JoinNextTry,
+    JoinSetCreate,
+    JoinSetRequest,
+    Response,
+    ResponseItem,
+)
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.ids import DelayId, ExecutionId
 
@@ -83,6 +95,10 @@ class JoinSets:
     def __contains__(self, name: str) -> bool:
         return name in self._sets
 
+    def all(self) -> Iterable[JoinSet]:
+        """Give all join sets, the oldest first."""
+        return self._sets.values()
+
     def open(self) -> list[JoinSet]:
         """Give the join sets that are not closed, the oldest first."""
         return [join_set for join_set in self._sets.values() if not join_set.is_closed]
@@ -109,6 +125,32 @@ class JoinSets:
             self._waiting.setdefault(response.join_set, []).append(response)
         else:
             join_set.delivered.append(response)
+
+    def repeat(self, item: HistoryItem) -> tuple[str, int]:
+        """Do to a join set what a recorded request did, but for taking responses: give the set, and how many it takes.
+
+        It takes none of those that are not there, which is the caller's to find out.
+        """
+        match item:
+            case JoinSetCreate(join_set=name):
+                self.create(name)
+            case JoinSetRequest(join_set=name, request=ChildRequest() as child):
+                self[name].members[child.execution_id] = child.ffqn
+            case JoinSetRequest(join_set=name, request=DelayRequest() as delay):
+                self[name].members[delay.delay_id] = None
+            case JoinNext(join_set=name, closing=True):
+                return name, len(self[name].members) - self[name].taken
+            case JoinNext(join_set=name) | JoinNextTry(join_set=name, found="found"):
+                return name, 1
+            case _:
+                return "", 0
+        return name, 0
+
+    def forget(self, name: str) -> None:
+        """Drop a join set that nobody asks for any more, and what its members gave."""
+        for member in self._sets.pop(name).members:
+            self._answered.discard(member)
+            self.results.pop(ExecutionId(member), None)
 
     def take(self, join_set: JoinSet) -> Response:
         """Take the next response and keep a child's result for later questions."""

@@ -292,25 +292,13 @@ class Journal:
 
     def _repeat(self, item: HistoryItem) -> None:
         """Ask what the record says, for its effect on the join sets."""
-        match item:
-            case JoinSetCreate(join_set=name):
-                self._create(name)
-            case JoinSetRequest(join_set=name, request=ChildRequest() as child):
-                self.submit(name, child.ffqn, child.params)
-            case JoinSetRequest(join_set=name, request=DelayRequest() as delay):
-                self._submit_delay(name, delay.intent)
-            case JoinNext(join_set=name, closing=True):
-                closed = self.begin_close(name)
-                closed.is_closed = closed.all_delivered  # else it is to be closed again, by whoever goes on from here
-                self.end_close(name)
-            case JoinNext(join_set=name, function=function):
-                self.ask_next(name, function)
-                self.take(name)
-            case JoinNextTry(join_set=name):
-                if self.try_next(name) == "found":
-                    self.take(name)
-            case _:
-                self._ask(item)
+        self._ask(item)
+        name, takes = self.sets.repeat(item)
+        for _ in range(takes):
+            self.take(name)
+        if isinstance(item, JoinNext) and item.closing:
+            closed = self.sets[name]
+            closed.is_closed = closed.all_delivered  # else it is to be closed again, by whoever goes on from here
 
     def _create(self, name: str) -> str:
         self._ask(JoinSetCreate(name))

@@ -64,13 +64,31 @@ def fold(entries: "tuple[Entry, ...] | list[Entry]") -> State:
     Raises:
         InvariantError: the log breaks a rule of DESIGN.md section 4.
     """
-    first = entries[0].event
-    if not isinstance(first, Created) or entries[0].version != 0:
-        raise InvariantError(f"a log starts with `created` at version 0, not with {entries[0]}")
-    state = State(1, "pending_at", "active", entries[0].created_at, first.digest, due_at=first.due_at)
+    state = begin(entries[0])
     for entry in entries[1:]:
-        state = apply(_left_memory(state) if isinstance(entry.event, Locked) else state, entry)
+        state = follow(state, entry)
     return state
+
+
+def begin(entry: Entry) -> State:
+    """Give the state after the first event.
+
+    Raises:
+        InvariantError: it can't be the first.
+    """
+    first = entry.event
+    if not isinstance(first, Created) or entry.version != 0:
+        raise InvariantError(f"a log starts with `created` at version 0, not with {entry}")
+    return State(1, "pending_at", "active", entry.created_at, first.digest, due_at=first.due_at)
+
+
+def follow(state: State, entry: Entry) -> State:
+    """Give the state after one more event of a log of which only the events are known.
+
+    Raises:
+        InvariantError: the event can't follow.
+    """
+    return apply(_left_memory(state) if isinstance(entry.event, Locked) else state, entry)
 
 
 def _left_memory(state: State) -> State:

@@ -19,6 +19,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/executions/{execution_id}/logs",
         "/v1/executions/{execution_id}/follow",
         "/v1/executions/{execution_id}/tree",
+        "/v1/executions/{execution_id}/state",
         "/v1/executions/{execution_id}/result",
         "/v1/executions/{execution_id}/cancel",
         "/v1/executions/{execution_id}/pause",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from obelisk_daemon.api.live.daemon import DaemonStream, Sources
 from obelisk_daemon.api.live.following import Following
 from obelisk_daemon.api.live.streams import MAX_STREAMS, Streams
+from obelisk_daemon.api.turns import Turns
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.storage.port import ExecutionReader
 from obelisk_daemon.storage.records import Change
@@ -28,6 +29,7 @@ class Live:
         self.streams = Streams(max_streams)
         self.following = Following(reader)
         self.daemon = DaemonStream(sources, now, name)
+        self.turns = Turns()
 
     def publish(self, change: Change) -> None:
         """Hand a committed change to whoever listens."""
