@@ -60,7 +60,7 @@ def test_the_slider_goes_through_the_states(api: Api, open_page: Open) -> None:
     expect(state.locator(".pill")).to_have_text("blocked")
     expect(state).to_contain_text("1 pending request")
     expect(state).to_contain_text("o:1")
-    expect(page.locator("svg.timeline line.cursor")).to_be_visible()
+    expect(page.locator("svg.timeline line.cursor")).to_be_attached()
     slider.press("ArrowLeft")
     expect(page.get_by_role("option", selected=True)).to_contain_text("child requested")
     expect(state.locator(".pill")).to_have_text("running")

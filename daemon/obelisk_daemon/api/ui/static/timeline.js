@@ -63,6 +63,8 @@ export function timeline(choose) {
     width = chart.clientWidth; // once: each look at it after a change has all laid out anew
     const rows = model.rows.slice(0, most);
     const height = TOP + rows.length * ROW + 6;
+    const [from, to] = span();
+    chart.setAttribute("aria-description", `shows ${duration(to - from)}, from ${duration(from - model.from)} on`);
     chart.setAttribute("height", height);
     chart.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${height}`);
     const clip = svg("clipPath", { id: "plot" }, svg("rect", { x: labels(), y: 0, width: plot() + 8, height }));
