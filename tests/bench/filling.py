@@ -279,6 +279,7 @@ _PROJECTION: Final = (
     "join_set",
     "pause_reason",
     "outcome",
+    "ending",
     "started_at",
 )
 """The columns of `rows.projection`."""

@@ -21,12 +21,12 @@ async def test_every_row_of_a_filled_database_follows_from_its_log(tmp_path: Pat
     filled = fill(file, Filling(finished=400, live=20, until=Instant(START), span=timedelta(days=1)))
     async with open_store(file, not_expected) as store:
         world = World(store)
-        rows = await store.reads.summaries(ListFilter(limit=1_000))
+        rows = (await store.reads.summaries(ListFilter(limit=1_000))).rows
         for row in rows:
             check_row(row, await world.log(row.execution_id), await world.responses(row.execution_id))
         assert sum(row.status == "finished" for row in rows) == 400
         assert len(rows) == 420
-        assert len(await store.reads.summaries(ListFilter(parent=filled.workflow))) == 4
+        assert len((await store.reads.summaries(ListFilter(parent=filled.workflow))).rows) == 4
         assert (await world.row(filled.failed)).outcome is not None
         assert filled.blocked is not None
         (delay,) = await store.reads.delays(filled.blocked, "", 10)

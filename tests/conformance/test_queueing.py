@@ -50,7 +50,7 @@ async def fill(world: World, count: int = 3, event: Created | None = None, first
 
 async def ended(world: World) -> dict[int, str]:
     """Give the numbers of the executions that ended with a failure, and its kind."""
-    found = await world.store.reads.summaries(ListFilter(limit=1_000, status="finished"))
+    found = (await world.store.reads.summaries(ListFilter(limit=1_000, status="finished"))).rows
     return {int(row.execution_id[-26:]): row.outcome.kind for row in found if isinstance(row.outcome, Failed)}
 
 

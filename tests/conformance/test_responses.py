@@ -9,11 +9,10 @@ import pytest
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, DelayFinished, Finished, JoinSetCreate
 from obelisk_daemon.execution.outcome import Returned
-from obelisk_daemon.ids import ExecutionId, child_id
+from obelisk_daemon.ids import child_id
 from obelisk_daemon.storage.records import (
     Append,
     Awaits,
-    ListFilter,
     NewResponse,
     ResponseChange,
     StateChange,
@@ -276,28 +275,6 @@ async def test_what_is_due_already_or_may_not_run_is_not_due_next(world: World) 
     waiting = await world.submit(created(due_at=world.now + 5), 2)
     await world.cancel(waiting)
     assert await world.store.next_due(world.now) is None
-
-
-async def test_lists_show_the_newest_first_page_by_page(world: World) -> None:
-    for number in range(1, 6):
-        await world.submit(number=number)
-    page = await world.store.reads.summaries(ListFilter(limit=2))
-    rest = await world.store.reads.summaries(ListFilter(limit=10, before=page[-1].execution_id))
-    assert [row.execution_id for row in [*page, *rest]] == [execution_id(n) for n in (5, 4, 3, 2, 1)]
-
-
-async def test_lists_are_chosen_by_function_state_and_parent(world: World) -> None:
-    parent, child = await calling(world, keep=True)
-    await world.submit(number=2)
-
-    async def chosen(**filters: object) -> list[ExecutionId]:
-        return [row.execution_id for row in await world.store.reads.summaries(ListFilter(**filters))]  # type: ignore[arg-type]
-
-    assert await chosen(ffqn_prefix="testing:fibo/workflow") == [parent.execution_id]
-    assert await chosen(ffqn_prefix="testing:fibo/fibo.", top_level=True) == [execution_id(2)]
-    assert await chosen(status="locked") == [child.execution_id]
-    assert await chosen(parent=parent.execution_id) == [child.execution_id]
-    assert await chosen(top_level=True) == [execution_id(2), parent.execution_id]
 
 
 async def test_unfinished_executions_are_counted_by_what_they_do(world: World) -> None:

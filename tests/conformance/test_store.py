@@ -312,4 +312,4 @@ async def test_releasing_a_child_whose_creation_was_refused_does_nothing(world: 
     run = await world.start()
     ghost = RunScript(msgspec.structs.replace(held_by(run), execution_id=execution_id(77)))
     await world.release(ghost)
-    assert len(await world.store.reads.summaries(ListFilter())) == 1
+    assert len((await world.store.reads.summaries(ListFilter())).rows) == 1

@@ -31,7 +31,7 @@ async def many_submitters(world: World, each: int = 4) -> int:
 async def test_of_50_submitters_at_once_none_gets_past_the_limit_and_the_refused_leave_nothing(world: World) -> None:
     await limit(world, fibo=QueueLimit(max_pending=100))
     assert await many_submitters(world) == 100
-    rows = await world.store.reads.summaries(ListFilter(limit=1_000))
+    rows = (await world.store.reads.summaries(ListFilter(limit=1_000))).rows
     assert [row.status for row in rows] == ["pending_at"] * 100
     assert len([change for change in world.changes if isinstance(change, StateChange)]) == 100
     refused = {execution_id(number) for number in range(1, 201)} - {row.execution_id for row in rows}
@@ -64,7 +64,7 @@ async def test_with_eviction_the_oldest_that_were_never_started_go_and_only_thos
     started = await world.locked_ids()
     await world.submit_many([created(priority=9)] * 10, first=2_001)
     assert await many_submitters(world) == 200
-    rows = await world.store.reads.summaries(ListFilter(limit=1_000))
+    rows = (await world.store.reads.summaries(ListFilter(limit=1_000))).rows
     waiting = {row.execution_id for row in rows if row.status == "pending_at"}
     newest = {execution_id(number) for number in [*range(111, 201), *range(2_001, 2_011)]}
     assert waiting == newest

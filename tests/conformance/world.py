@@ -17,7 +17,7 @@ from obelisk_daemon.execution.events import (
     Locked,
     Response,
 )
-from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.outcome import FailureRecord, ending_of
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.generations import ALL, AllowedFunction, Generation, QueueLimit, StoredComponent
@@ -195,8 +195,9 @@ class World:
 
     async def check(self) -> None:
         """Compare every row with what its log and its responses say."""
-        rows = await self.store.reads.summaries(ListFilter(limit=1_000))
-        for row in rows:
+        rows = (await self.store.reads.summaries(ListFilter(limit=1_000))).rows
+        for listed in rows:
+            row = await self.row(listed.execution_id) if listed.ending and not listed.outcome else listed
             check_row(row, await self.log(row.execution_id), await self.responses(row.execution_id))
 
     def _new_run(self) -> RunId:
@@ -221,6 +222,7 @@ def check_row(row: Summary, entries: list[Entry], responses: list[Response]) -> 
     state = fold(entries)
     for name in ("version", "lifecycle", "digest", "changed_at", "pause_reason", "outcome"):
         assert getattr(row, name) == getattr(state, name), name
+    assert row.ending == (None if state.outcome is None else ending_of(state.outcome))
     assert row.attempts == state.failed_attempts + (row.status in ("locked", "finished"))
     assert row.created_at == entries[0].created_at
     assert [response.seq for response in responses] == list(range(1, len(responses) + 1))

@@ -28,7 +28,7 @@ from obelisk_daemon.execution.events import (
     Unpaused,
 )
 from obelisk_daemon.execution.journal import due
-from obelisk_daemon.execution.outcome import Failed, FailureRecord, Returned
+from obelisk_daemon.execution.outcome import Failed, FailureRecord, Returned, ending_of
 from obelisk_daemon.execution.saved_log import SavedLog
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.execution.wit_types import FunctionType, ListType, Primitive, RecordType, ResultType
@@ -47,8 +47,10 @@ from obelisk_daemon.storage.records import (
     StateChange,
     StoredLog,
     Summary,
+    SummaryPage,
 )
 from tests.fakes.following import FakeFollowing
+from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
 
 START = 1_767_323_045_000_000
@@ -211,7 +213,15 @@ class FakeWorld(FakeFollowing):
         due_at = due(call.intent or ("now", 0), event.due_at)
         self.add(
             call.execution_id,
-            msgspec.structs.replace(event, due_at=due_at, intent=call.intent, retried_from=call.retried_from),
+            msgspec.structs.replace(
+                event,
+                due_at=due_at,
+                intent=call.intent,
+                retried_from=call.retried_from,
+                labels=call.labels,
+                priority=call.priority,
+                tags=dict(call.tags),
+            ),
         )
         return True
 
@@ -314,14 +324,15 @@ class FakeWorld(FakeFollowing):
             priority=created.priority,
             started_at=state.started_at,
             executor_id=state.executor_id,
+            ending=None if state.outcome is None else ending_of(state.outcome),
+            tags=created.tags,
         )
 
     async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
         return self.failed_digests.get((execution_id, digest))
 
-    async def summaries(self, chosen: ListFilter) -> list[Summary]:
-        found = [await self.summary(known) for known in sorted(self.logs, reverse=True)]
-        return [row for row in found if _matches(row, chosen)][: chosen.limit]
+    async def summaries(self, chosen: ListFilter) -> SummaryPage:
+        return listed([await self.summary(known) for known in self.logs], chosen)
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
         return self.logs.get(execution_id, [])[from_version : from_version + limit]
@@ -383,13 +394,3 @@ class FakeWorld(FakeFollowing):
 
     async def sizes(self) -> Sizes:
         return Sizes(database=8_192, wal=4_096, disk=1 << 30, disk_free=1 << 29)
-
-
-def _matches(row: Summary, chosen: ListFilter) -> bool:
-    return (
-        (chosen.ffqn_prefix is None or row.ffqn.startswith(chosen.ffqn_prefix))
-        and (chosen.status is None or row.status == chosen.status)
-        and (chosen.before is None or row.execution_id < chosen.before)
-        and (chosen.parent is None or row.parent_id == chosen.parent)
-        and (not chosen.top_level or row.parent_id is None)
-    )

@@ -14,6 +14,7 @@ from obelisk_daemon.api.documents import (
     FailureDocument,
     FunctionDocument,
     HttpDocument,
+    Outcome,
     ParameterDocument,
     ParentDocument,
     StatusDocument,
@@ -23,7 +24,7 @@ from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, Ex
 from obelisk_daemon.clock import to_rfc3339
 from obelisk_daemon.deployment.control import FileState
 from obelisk_daemon.errors import CallerError
-from obelisk_daemon.execution.outcome import FailureRecord, HttpExchange
+from obelisk_daemon.execution.outcome import Ending, FailureKind, FailureRecord, HttpExchange
 from obelisk_daemon.execution.wit_text import signature, to_wit
 from obelisk_daemon.executor.children import NEVER
 from obelisk_daemon.ids import ExecutionId
@@ -43,6 +44,7 @@ class Background(NamedTuple):
 def execution(found: Summary, catalog: Catalog, background: Background = Background()) -> ExecutionDocument:  # noqa: B008
     """Describe an execution."""
     failure = background.failure
+    ended, failure_kind = _ending(found.ending)
     due_at = None if found.due_at == NEVER else found.due_at
     return ExecutionDocument(
         execution_id=found.execution_id,
@@ -58,6 +60,7 @@ def execution(found: Summary, catalog: Catalog, background: Background = Backgro
         version=found.version,
         submitted_labels=list(found.labels) or None,
         priority=found.priority,
+        tags=found.tags or None,
         due_at=None if due_at is None else to_rfc3339(due_at),
         waiting_for=found.join_set,
         parent=None if found.parent_id is None else ParentDocument(found.parent_id),
@@ -66,9 +69,20 @@ def execution(found: Summary, catalog: Catalog, background: Background = Backgro
         pause_reason=found.pause_reason,
         pause_message=background.pause_message,
         params=background.params,
+        outcome=ended,
+        failure_kind=failure_kind,
         result=None if found.outcome is None else result_json(found.outcome),
         failure=None if failure is None else failure_document(failure),
     )
+
+
+def _ending(ending: Ending | None) -> tuple[Outcome | None, FailureKind | None]:
+    """Say how an execution finished, and of one that failed why; nothing while it has not."""
+    match ending:
+        case "ok" | "err" | None:
+            return ending, None
+        case kind:
+            return "failed", kind
 
 
 def failure_document(record: FailureRecord) -> FailureDocument:

@@ -3,13 +3,16 @@
 Optional fields are left out when there is nothing to say. Values of guests are `Any`: their types are WIT's.
 """
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from obelisk_config import Role
 from obelisk_daemon.api.why.facts import Code
+from obelisk_daemon.execution.outcome import FailureKind
 from obelisk_daemon.execution.state import Lifecycle, Status
+
+Outcome: TypeAlias = Literal["ok", "err", "failed"]
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +28,8 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the executor must offer, beside what the function requires."""
     priority: int | None = None
     """From 0 to 9, the highest first; the manifest's if left out."""
+    tags: dict[str, str] = {}
+    """What it is to be found by: up to 16 keys with a value."""
 
 
 class ParentDocument(msgspec.Struct, frozen=True):
@@ -51,6 +56,7 @@ class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     """What its submitter requires of the executor as well."""
     priority: int | None = None
     """What its submitter asked for; if nothing, the manifest's holds."""
+    tags: dict[str, str] | None = None
     due_at: str | None = None
     waiting_for: str | None = None
     """The join set that a blocked workflow waits for."""
@@ -63,7 +69,11 @@ class ExecutionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     pause_message: str | None = None
     params: list[Any] | None = None
     """When only this execution was asked for."""
+    outcome: Outcome | None = None
+    """How it finished: with a result, with an error that its function returned, or without either."""
+    failure_kind: FailureKind | None = None
     result: dict[str, Any] | None = None
+    """In a list only where it is short."""
     failure: "FailureDocument | None" = None
     """Of a failed or automatically paused execution, when only it was asked for."""
 
@@ -103,7 +113,10 @@ class FailureDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class ExecutionList(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A page, newest first; `next` is the cursor of the page after it, if there is one."""
+    """A page, newest first; `next` is the cursor of the page after it, if there is one.
+
+    A page may be short, or empty, and still have a `next`: so many executions were looked at, and few of them fit.
+    """
 
     executions: list[ExecutionDocument]
     next: str | None = None

@@ -51,6 +51,7 @@ class LocalEngine:
             retried_from=call.retried_from,
             labels=call.labels,
             priority=call.priority,
+            tags=dict(call.tags),
         )
         new = new_execution(call.execution_id, event, now, services.ids.failure())
         try:

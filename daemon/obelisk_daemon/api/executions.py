@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from litestar import Response, get, post, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
@@ -15,10 +15,11 @@ from obelisk_daemon.api.documents import (
     Submission,
     UnfinishedDocument,
 )
+from obelisk_daemon.api.filters import CHOSEN
 from obelisk_daemon.api.polling import poll
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.rendering import result_json
-from obelisk_daemon.api.requests import ApiRequest, Id, Wait, list_filter, page, services_of
+from obelisk_daemon.api.requests import ApiRequest, Id, Wait, cursor_of, services_of
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.showing import shown
 from obelisk_daemon.api.submission import submit
@@ -39,7 +40,7 @@ _NOT_YET: Final = {
     "/executions/{execution_id:str}",
     status_code=201,
     responses=PROBLEMS | _SAME,
-    opt={"role": "operate"},
+    opt={"role": "operate", "audited": False},
     summary="Submit under an id of yours",
 )
 async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
@@ -51,7 +52,7 @@ async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submis
     "/executions",
     status_code=201,
     responses=PROBLEMS,
-    opt={"role": "operate"},
+    opt={"role": "operate", "audited": False},
     summary="Submit; the daemon makes the id",
 )
 async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
@@ -64,18 +65,14 @@ async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Respons
     "/executions",
     responses=PROBLEMS,
     summary="List executions, newest first",
-    dependencies={
-        "page": Provide(page, sync_to_thread=False),
-        "chosen": Provide(list_filter, sync_to_thread=False),
-    },
+    dependencies=CHOSEN,
 )
 async def list_executions(request: ApiRequest, chosen: NamedDependency[ListFilter]) -> ExecutionList:
     """Give one page."""
     services = services_of(request)
     found = await services.reader.summaries(chosen)
     catalog = services.catalog()
-    shown = [describing.execution(row, catalog) for row in found]
-    return ExecutionList(shown, found[-1].execution_id if len(found) == chosen.limit else None)
+    return ExecutionList([describing.execution(row, catalog) for row in found.rows], cursor_of(found.next))
 
 
 @get("/executions/{execution_id:str}", responses=PROBLEMS, summary="Show an execution")

@@ -1,21 +1,22 @@
 """What requests carry besides their path and body: who serves them, and their query parameters."""
 
+import re
 from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from litestar import Request
-from litestar.di import NamedDependency
-from litestar.params import FromQuery, PathParameter, QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from obelisk_daemon.api.polling import MAX_WAIT
 from obelisk_daemon.api.services import Services
-from obelisk_daemon.execution.state import Status
-from obelisk_daemon.ids import ExecutionId, parse_execution_id
-from obelisk_daemon.storage.records import ListFilter
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import CallerError
+from obelisk_daemon.storage.records import Place
 
 MAX_PAGE: Final = 500
 MAX_POSITION: Final = 2**53
 MAX_NAME: Final = 1_000
+_DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 ApiRequest: TypeAlias = Request[Any, Any, Any]
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The longest page wanted.")]
@@ -36,7 +37,7 @@ class Page(msgspec.Struct, frozen=True):
     """Which part of a list is wanted: `cursor` is the `next` of the page before."""
 
     limit: int
-    cursor: ExecutionId | None
+    cursor: Place | None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -53,29 +54,28 @@ def services_of(request: ApiRequest) -> Services:
 
 def page(limit: Limit = 50, cursor: Annotated[str | None, QueryParameter(max_length=MAX_NAME)] = None) -> Page:
     """Read the paging parameters."""
-    return Page(limit, None if cursor is None else parse_execution_id(cursor))
+    return Page(limit, None if cursor is None else place_of(cursor))
+
+
+def cursor_of(place: Place | None) -> str | None:
+    """Write a place in a list of executions as a cursor."""
+    return None if place is None else f"{place.created_at}.{place.execution_id}"
+
+
+def place_of(cursor: str) -> Place:
+    """Read a cursor.
+
+    Raises:
+        CallerError: `invalid_cursor`.
+    """
+    at, _, execution_id = cursor.partition(".")
+    if not (_DIGITS.fullmatch(at) and execution_id):
+        raise CallerError(
+            "invalid_cursor", f"{cursor[:80]!r} is no cursor; give the `next` of the page before as it is"
+        )
+    return Place(Instant(int(at)), execution_id)
 
 
 def reading(limit: Limit = 100, wait: Wait = 0.0) -> Reading:
     """Read the parameters of following a log."""
     return Reading(limit, wait)
-
-
-def list_filter(
-    page: NamedDependency[Page],
-    ffqn: Annotated[
-        str | None, QueryParameter(max_length=MAX_NAME, description="The start of a function's name.")
-    ] = None,
-    status: Annotated[Status | None, QueryParameter(name="state")] = None,
-    parent: Annotated[str | None, QueryParameter(max_length=MAX_NAME)] = None,
-    top_level: FromQuery[bool] = False,
-) -> ListFilter:
-    """Read which executions are wanted."""
-    return ListFilter(
-        limit=page.limit,
-        ffqn_prefix=ffqn,
-        status=status,
-        before=page.cursor,
-        parent=None if parent is None else parse_execution_id(parent),
-        top_level=top_level,
-    )

@@ -101,6 +101,7 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     retried_from: ExecutionId | None = None
     labels: tuple[str, ...] = ()
     priority: int | None = None
+    tags: Mapping[str, str] = {}
 
 
 class CancelReport(msgspec.Struct, frozen=True):

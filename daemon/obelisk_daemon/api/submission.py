@@ -11,6 +11,7 @@ from obelisk_daemon.api.catalog import names_of
 from obelisk_daemon.api.documents import Submission
 from obelisk_daemon.api.services import Catalog, NewCall, Services
 from obelisk_daemon.api.showing import created_of
+from obelisk_daemon.api.tags import checked_tags
 from obelisk_daemon.clock import from_rfc3339
 from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError
 from obelisk_daemon.execution.events import Created, Intent
@@ -35,14 +36,14 @@ async def submit(services: Services, execution_id: ExecutionId, wanted: Submissi
         ConflictError: `execution_exists`: the id belongs to another call.
         StorageUnavailableError: nothing was written.
     """
-    intent, labels = _intent(wanted), _labels(wanted)
+    intent, labels, tags = _intent(wanted), _labels(wanted), checked_tags(wanted.tags)
     created = await created_of(services, execution_id)
     if created is not None:
         _require_same(services.catalog(), execution_id, created, wanted)
         if created.intent != intent:
             raise _exists(execution_id, f"a call of {created.ffqn} for another time")
-        if (created.labels, created.priority) != (labels, _priority(wanted)):
-            raise _exists(execution_id, f"a call of {created.ffqn} with other labels or another priority")
+        if (created.labels, created.priority, created.tags) != (labels, _priority(wanted), tags):
+            raise _exists(execution_id, f"a call of {created.ffqn} with other labels or tags, or another priority")
         return False
     function = services.catalog().find(wanted.ffqn)
     params = params_from_json(function.type, wanted.params)
@@ -53,6 +54,7 @@ async def submit(services: Services, execution_id: ExecutionId, wanted: Submissi
         intent=intent,
         labels=labels,
         priority=_priority(wanted),
+        tags=tags,
     )
     return await services.engine.submit(call)
 
@@ -78,7 +80,15 @@ async def retry(services: Services, original: ExecutionId, execution_id: Executi
         raise ConflictError("not_finished", f"{original} has not finished; cancel it first, or wait for its result")
     function = services.catalog().find(created.ffqn)
     params = params_from_json(function.type, to_json(created.params))
-    call = NewCall(execution_id=execution_id, function=function, params=params, retried_from=original)
+    call = NewCall(
+        execution_id=execution_id,
+        function=function,
+        params=params,
+        retried_from=original,
+        labels=created.labels,
+        priority=created.priority,
+        tags=created.tags,
+    )
     return await services.engine.submit(call)
 
 

@@ -64,9 +64,9 @@ class Client:
         self._met = False
 
     def get(self, path: str, **query: object) -> Answer:
-        """Read a document; query parameters that are None are left out."""
+        """Read a document; query parameters that are None are left out, and lists repeated."""
         given = {name.removesuffix("_"): value for name, value in query.items() if value is not None}
-        return self._request("GET", path + (f"?{urlencode(given)}" if given else ""), None)
+        return self._request("GET", path + (f"?{urlencode(given, doseq=True)}" if given else ""), None)
 
     def put(self, path: str, body: bytes) -> Answer:
         """Send a JSON document."""

@@ -1,12 +1,13 @@
-"""`obelisk-ctl list`, `show`, `events`, `logs` and `result`."""
+"""`obelisk-ctl show`, `events`, `logs` and `result`."""
 
 from typing import Annotated, Any, Final
 
 import typer
 
 from obelisk_daemon.ctl.failure import OK, TIMED_OUT, CtlError
+from obelisk_daemon.ctl.listing import state_of
 from obelisk_daemon.ctl.output import to_text
-from obelisk_daemon.ctl.session import Flag, Session, command, result_exit_code
+from obelisk_daemon.ctl.session import Session, command, result_exit_code
 
 _PAGE: Final = 500
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
@@ -14,8 +15,6 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's i
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    top_level = Flag("top_level", "Leave out the children of workflows.")
-    command(app, "list", top_level)(list_executions)
     for name, function in (
         ("show", show),
         ("events", events),
@@ -23,43 +22,6 @@ def register(app: typer.Typer) -> None:
         ("result", result),
     ):
         command(app, name)(function)
-
-
-def list_executions(
-    session: Session,
-    ffqn: Annotated[str | None, typer.Option("--ffqn", metavar="PREFIX", help="The start of the function.")] = None,
-    state: Annotated[
-        str | None, typer.Option("--state", help="pending_at, locked, blocked or finished.", metavar="STATE")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
-    cursor: Annotated[str | None, typer.Option("--cursor", metavar="ID", help="Go on after this one.")] = None,
-) -> int:
-    """List executions, the newest first."""
-    found, cursor = _pages(session, {"ffqn": ffqn, "state": state}, limit, cursor)
-    if session.output.as_json:
-        session.output.document({"executions": found} | ({} if cursor is None else {"next": cursor}))
-        return OK
-    rows = [(row["execution_id"], _state(row), row["ffqn"], row["created_at"]) for row in found]
-    session.output.table(("ID", "STATE", "FUNCTION", "CREATED"), rows)
-    if cursor is not None:
-        session.output.note(f"there are more: --cursor {cursor}")
-    return OK
-
-
-def _pages(
-    session: Session, filters: dict[str, str | None], limit: int, cursor: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
-    found: list[dict[str, Any]] = []
-    top_level = "true" if "top_level" in session.flags else None
-    while True:
-        wanted = min(limit - len(found), _PAGE)
-        page = session.client.get(
-            "/v1/executions", **filters, top_level=top_level, limit=wanted, cursor=cursor
-        ).document
-        found += page["executions"]
-        cursor = page.get("next")
-        if cursor is None or len(found) >= limit:
-            return found, cursor
 
 
 def show(session: Session, execution_id: IdArgument) -> int:
@@ -169,7 +131,7 @@ def result(
             raise CtlError(
                 TIMED_OUT,
                 "not_finished",
-                f"{execution_id} has not finished, it is {_state(answer.document)}; --wait waits for it",
+                f"{execution_id} has not finished, it is {state_of(answer.document)}; --wait waits for it",
                 answer.document,
             )
         found = answer.document
@@ -187,12 +149,3 @@ def path_of(execution_id: str) -> str:
     from obelisk_daemon.ids import parse_execution_id
 
     return f"/v1/executions/{segment(parse_execution_id(execution_id))}"
-
-
-def _state(row: dict[str, Any]) -> str:
-    """Write the state with what a person wants to know next: how it ended, or that it is paused."""
-    result = row.get("result")
-    if result is not None:
-        how = next(iter(result))
-        return str(result[how]["kind"]) if how == "execution_failure" else str(how)
-    return str(row["state"]) if row["lifecycle"] == "active" else f"{row['state']}, {row['lifecycle']}"

@@ -8,11 +8,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from obelisk_daemon.ctl import (
+    audit,
     authoring,
     catalog,
     delays,
     executions,
     explaining,
+    listing,
     manifest,
     replaying,
     status,
@@ -45,6 +47,7 @@ def make_app() -> typer.Typer:
     for module in (
         status,
         submitting,
+        listing,
         executions,
         why,
         steering,
@@ -56,6 +59,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        audit,
     ):
         module.register(app)
     return app

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -44,6 +44,10 @@ def submit(
         int | None,
         typer.Option("--priority", min=0, metavar="0-9", help="The higher, the sooner it is run."),
     ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="KEY=VALUE", help="What it is to be found by; may be repeated."),
+    ] = None,
 ) -> int:
     """Call a function durably.
 
@@ -53,7 +57,8 @@ def submit(
     if due_at is not None and due_in is not None:
         raise CtlError(USAGE, "usage", "give --at or --in, not both")
     known = new_id() if execution_id is None else parse_submitted_id(execution_id)
-    options = {"due_at": due_at, "due_in": due_in, "labels": labels or None, "priority": priority}
+    options: dict[str, object] = {"due_at": due_at, "due_in": due_in, "labels": labels or None, "priority": priority}
+    options["tags"] = _tags(tags or ())
     body = _body(ffqn, _read(params), options)
     session.client.put(f"/v1/executions/{known}", body)
     return made(session, known)
@@ -89,6 +94,18 @@ def new_id() -> ExecutionId:
     import time
 
     return IdSource(lambda: time.time_ns() // _MILLISECOND, secrets.randbits).execution()
+
+
+def _tags(texts: Sequence[str]) -> dict[str, str] | None:
+    """Read tags; their form is the daemon's to check."""
+    tags: dict[str, str] = {}
+    for text in texts:
+        key, is_tag, value = text.partition("=")
+        if not is_tag:
+            raise CtlError(USAGE, "usage", f"--tag {text!r} is not KEY=VALUE")
+        if tags.setdefault(key, value) != value:
+            raise CtlError(USAGE, "usage", f"--tag {key} is given twice, with different values")
+    return tags or None
 
 
 def _read(params: str) -> str:

@@ -163,6 +163,8 @@ class Created(_Event, frozen=True, tag="created"):
     """What the submitter requires of the executor beside what the function requires: sorted."""
     priority: int | None = None
     """What the submitter asked for, 0 to 9; if nothing, the manifest's holds."""
+    tags: dict[str, str] = {}
+    """What the submitter wants it to be found by; sorted by key."""
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, array_like=True):

@@ -21,6 +21,8 @@ FailureKind: TypeAlias = Literal[
     "uncategorized",
 ]
 """Exact in the API; `projection` maps them to the five kinds of the host interface."""
+Ending: TypeAlias = Literal["ok", "err"] | FailureKind
+"""How an execution ended: with its function's result, or why there is none."""
 
 
 class Returned(msgspec.Struct, frozen=True, tag="returned", tag_field="t"):
@@ -47,6 +49,13 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="t"):
 
 
 Outcome: TypeAlias = Returned | Failed
+
+
+def ending_of(outcome: Outcome) -> Ending:
+    """Name how an execution ended."""
+    if isinstance(outcome, Returned):
+        return "ok" if outcome.is_ok else "err"
+    return outcome.kind
 
 
 class HttpExchange(msgspec.Struct, frozen=True, array_like=True):

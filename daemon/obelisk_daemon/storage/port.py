@@ -29,6 +29,7 @@ from obelisk_daemon.storage.records import (
     Standing,
     StoredLog,
     Summary,
+    SummaryPage,
     Tree,
 )
 
@@ -171,8 +172,12 @@ class ExecutionReader(Protocol):
         """
         ...
 
-    async def summaries(self, chosen: ListFilter) -> list[Summary]:
-        """Read a page."""
+    async def summaries(self, chosen: ListFilter) -> SummaryPage:
+        """Read a page. The work for it is bounded, whatever the filter finds.
+
+        Raises:
+            NotFoundError: `generation_not_found`.
+        """
         ...
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:

@@ -1,7 +1,7 @@
 """The values that cross between the daemon and its database."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -9,7 +9,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import Created, DelayRequest, Entry, Locked, Response, ResponseItem
-from obelisk_daemon.execution.outcome import FailureRecord, Outcome
+from obelisk_daemon.execution.outcome import Ending, FailureKind, FailureRecord, Outcome
 from obelisk_daemon.execution.state import Lifecycle, State, Status
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, RunId
 
@@ -222,17 +222,53 @@ class Summary(msgspec.Struct, frozen=True):
     priority: int | None = None
     started_at: Instant | None = None
     executor_id: ExecutorId | None = None
+    ending: Ending | None = None
+    tags: dict[str, str] = {}
+
+
+class Place(NamedTuple):
+    """A place in a list: after what was created then under that id."""
+
+    created_at: Instant
+    execution_id: str
 
 
 class ListFilter(msgspec.Struct, frozen=True):
-    """Which executions to list, newest first; `before` is the last id of the page before."""
+    """Which executions to list, newest first; `before` is the `next` of the page before.
+
+    `label` is one that the submitter or the function requires. `tags` are keys with their values; without a value, any
+    will do. `since` is the first instant and `until` the first one no more.
+    """
 
     limit: int = 50
     ffqn_prefix: str | None = None
     status: Status | None = None
-    before: ExecutionId | None = None
+    before: Place | None = None
     parent: ExecutionId | None = None
     top_level: bool = False
+    lifecycle: Lifecycle | None = None
+    label: str | None = None
+    tags: tuple[tuple[str, str | None], ...] = ()
+    digest_prefix: str | None = None
+    component: str | None = None
+    generation: int | None = None
+    """The one that was active when they were created."""
+    since: Instant | None = None
+    until: Instant | None = None
+    outcome: Literal["ok", "err", "failed"] | None = None
+    failure: FailureKind | None = None
+
+
+class SummaryPage(msgspec.Struct, frozen=True):
+    """A page of a list. It may be shorter than was asked for, even empty, and still have a `next`.
+
+    Results that are long are left out.
+    """
+
+    rows: list[Summary]
+    next: Place | None = None
+    examined: int = 0
+    """How many executions were looked at."""
 
 
 class Census(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ async def main(directory: Path) -> None:
         assert await fill(store, number) == number
         ballast.unlink()
         print(await store.submit(new_execution(created(params=["x" * 5_000]), number)))
-        rows = await store.reads.summaries(ListFilter(limit=2_000))
+        rows = (await store.reads.summaries(ListFilter(limit=2_000))).rows
         print("consistent" if len(rows) == number else f"{len(rows)} rows of {number}")
 
 

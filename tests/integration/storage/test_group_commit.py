@@ -38,7 +38,7 @@ def submits(store: SqliteStore, count: int, start: int = 1) -> list[asyncio.Task
 
 
 async def count(store: SqliteStore) -> int:
-    return len(await store.reads.summaries(ListFilter(limit=1_000)))
+    return len((await store.reads.summaries(ListFilter(limit=1_000))).rows)
 
 
 async def test_what_is_queued_at_once_shares_one_commit(store: SqliteStore) -> None:

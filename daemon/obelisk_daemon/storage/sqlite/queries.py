@@ -1,4 +1,4 @@
-"""The SQL of the store, by name. Each statement stands in `sql/queries.sql`."""
+"""The SQL of the store, by name. Each statement stands in a file of `sql/`."""
 
 import re
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from typing import Final
 
 _NAMED: Final = re.compile(r"^-- name: (?P<name>\w+)\n(?P<sql>.*?);$", re.MULTILINE | re.DOTALL)
 
+_FILES: Final = ("queries.sql", "listing.sql")
+
 
 def _load() -> Mapping[str, str]:
-    text = files(__package__).joinpath("sql/queries.sql").read_text()
-    return {match["name"]: match["sql"].strip() for match in _NAMED.finditer(text)}
+    texts = [files(__package__).joinpath("sql", name).read_text() for name in _FILES]
+    return {match["name"]: match["sql"].strip() for text in texts for match in _NAMED.finditer(text)}
 
 
 SQL: Final = _load()

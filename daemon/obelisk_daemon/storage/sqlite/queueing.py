@@ -48,7 +48,7 @@ def _is_there(tx: Transaction, new: NewExecution) -> bool:
 def _call(created: Created) -> tuple[object, ...]:
     """Give what makes two submissions the same: the time that was asked for, not what came of it."""
     params = codec.encode(created.params)
-    return created.ffqn, params, created.intent, created.retried_from, created.labels, created.priority
+    return created.ffqn, params, created.intent, created.retried_from, created.labels, created.priority, created.tags
 
 
 def _make_room(tx: Transaction, new: NewExecution) -> str | None:

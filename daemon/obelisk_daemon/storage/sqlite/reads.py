@@ -14,6 +14,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
 from obelisk_daemon.storage.records import (
     Census,
@@ -26,9 +27,10 @@ from obelisk_daemon.storage.records import (
     Standing,
     StoredLog,
     Summary,
+    SummaryPage,
     Tree,
 )
-from obelisk_daemon.storage.sqlite import following, rows, standing
+from obelisk_daemon.storage.sqlite import auditing, following, listing, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -52,18 +54,9 @@ class Reads:
             raise rows.not_found(execution_id)
         return rows.summary_of(row)
 
-    async def summaries(self, chosen: ListFilter) -> list[Summary]:
+    async def summaries(self, chosen: ListFilter) -> SummaryPage:
         """Read a page, newest first."""
-        values = {"limit": chosen.limit, "status": chosen.status, "before": chosen.before}
-        if chosen.parent is not None:
-            name, more = "list_children", {"parent": str(chosen.parent)}
-        elif chosen.ffqn_prefix:
-            end = chosen.ffqn_prefix + "\U0010ffff"
-            name, more = "list_by_function", {"prefix": chosen.ffqn_prefix, "prefix_end": end}
-        else:
-            name, more = "list_executions", {}
-        found = await self._all(name, {**values, **more, "top_level": int(chosen.top_level)})
-        return [rows.summary_of(row) for row in found]
+        return await self._on_connection(lambda connection: listing.read(connection, chosen))
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
         """Read events from a version on."""
@@ -196,6 +189,10 @@ class Reads:
     async def tree(self, execution_id: ExecutionId, depth: int, limit: int) -> Tree:
         """Read an execution and its descendants."""
         return await self._on_connection(lambda connection: following.tree(connection, execution_id, depth, limit))
+
+    async def audit_rows(self, chosen: AuditFilter) -> list[AuditRow]:
+        """Read a page of the audit log, newest first."""
+        return [auditing.row_of(row) for row in await self._all(*auditing.query(chosen))]
 
     async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
         return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())

@@ -1,12 +1,13 @@
 """Rows of the tables as the values of the port, and back."""
 
+import json
 import sqlite3
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Created, Entry, Event, Response
-from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome
+from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, ending_of
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, RunId
 from obelisk_daemon.storage.records import LogLine, NewExecution, Recorded, StateChange, Summary
@@ -69,6 +70,8 @@ def summary_of(row: sqlite3.Row) -> Summary:
         priority=row["priority"],
         started_at=row["started_at"],
         executor_id=row["executor_id"],
+        ending=row["ending"],
+        tags=tags_of(row["tags"]),
     )
 
 
@@ -88,6 +91,7 @@ def projection(state: State) -> tuple[object, ...]:
         state.join_set,
         state.pause_reason,
         None if state.outcome is None else codec.encode(state.outcome),
+        None if state.outcome is None else ending_of(state.outcome),
         state.started_at,
     )
 
@@ -95,6 +99,11 @@ def projection(state: State) -> tuple[object, ...]:
 def labels_of(text: str) -> tuple[str, ...]:
     """Read a column of labels."""
     return tuple(text.split(",")) if text else ()
+
+
+def tags_of(text: str | None) -> dict[str, str]:
+    """Read a column of tags."""
+    return {} if text is None else json.loads(text)
 
 
 def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None) -> None:
@@ -113,8 +122,11 @@ def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None
         rank,
         new.entries[0].created_at,
         *projection(state)[1:],
+        json.dumps(created.tags, ensure_ascii=False) if created.tags else None,
     )
     tx.execute(SQL["insert_execution"], row)
+    for key, value in created.tags.items():
+        tx.execute(SQL["insert_tag"], (key, value, new.entries[0].created_at, new.execution_id))
     if is_queued(state):
         tx.execute(SQL["count_queued"], (created.component,))
     insert_events(tx, new.execution_id, new.entries)

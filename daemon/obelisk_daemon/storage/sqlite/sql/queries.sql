@@ -2,9 +2,9 @@
 INSERT INTO execution (
     execution_id, ffqn, component, digest, parent_id, parent_join_set, labels, priority, rank, created_at,
     changed_at, version, status, lifecycle, due_at, executor_id, run_id, locked_version, failed_attempts, join_set,
-    pause_reason, outcome, started_at
+    pause_reason, outcome, ending, started_at, tags
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(?9, 9 - coalesce(?8, (SELECT priority FROM allowed WHERE ffqn = ?2), 5)),
-    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23);
+    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25);
 
 -- name: insert_event
 INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
@@ -12,13 +12,13 @@ INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
 -- name: update_by_run
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
-    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, started_at = ?
+    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?
 WHERE execution_id = ? AND version = ? AND run_id = ?;
 
 -- name: update_by_version
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
-    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, started_at = ?
+    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?
 WHERE execution_id = ? AND version = ?;
 
 -- name: await_responses
@@ -44,6 +44,9 @@ RETURNING response_count, status, lifecycle, due_at, run_id;
 
 -- name: insert_response
 INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: insert_tag
+INSERT INTO tag (key, value, created_at, execution_id) VALUES (?, ?, ?, ?);
 
 -- name: insert_delay
 INSERT INTO delay (delay_id, execution_id, join_set, due_at) VALUES (?, ?, ?, ?);
@@ -83,7 +86,7 @@ SELECT * FROM execution WHERE execution_id IN (SELECT value FROM json_each(?));
 
 -- Children in the order of the index: however many there are, only those that are wanted are read.
 -- name: first_children
-SELECT * FROM execution INDEXED BY execution_children WHERE parent_id = ? ORDER BY execution_id LIMIT ?;
+SELECT * FROM execution INDEXED BY execution_children WHERE parent_id = ? ORDER BY created_at, execution_id LIMIT ?;
 
 -- name: created_event
 SELECT created_at, body FROM event WHERE execution_id = ? AND version = 0;
@@ -317,31 +320,11 @@ INSERT INTO component (digest, code) VALUES (?, ?) ON CONFLICT (digest) DO NOTHI
 SELECT code FROM component WHERE digest = ?;
 
 -- name: automatic_pauses
-SELECT pause_reason, count(*) FROM execution
-WHERE status IN ('pending_at', 'blocked') AND status <> 'finished' AND lifecycle = 'paused'
-  AND pause_reason <> 'operator' GROUP BY pause_reason;
-
--- name: list_executions
-SELECT * FROM execution
-WHERE (:before IS NULL OR execution_id < :before)
-  AND (:status IS NULL OR status = :status)
-  AND (:top_level = 0 OR parent_id IS NULL)
-ORDER BY execution_id DESC LIMIT :limit;
-
--- name: list_children
-SELECT * FROM execution
-WHERE parent_id = :parent
-  AND (:before IS NULL OR execution_id < :before)
-  AND (:status IS NULL OR status = :status)
-ORDER BY execution_id DESC LIMIT :limit;
-
--- name: list_by_function
-SELECT * FROM execution
-WHERE ffqn >= :prefix AND ffqn < :prefix_end
-  AND (:before IS NULL OR execution_id < :before)
-  AND (:status IS NULL OR status = :status)
-  AND (:top_level = 0 OR parent_id IS NULL)
-ORDER BY execution_id DESC LIMIT :limit;
+SELECT pause_reason, count(*) FROM (
+    SELECT execution_id AS id FROM execution INDEXED BY execution_unfinished
+    WHERE status IN ('pending_at', 'blocked') AND status <> 'finished' AND lifecycle = 'paused'
+) CROSS JOIN execution ON execution_id = id
+WHERE pause_reason <> 'operator' GROUP BY pause_reason;
 
 -- name: events_from
 SELECT version, created_at, body FROM event WHERE execution_id = ? AND version >= ? ORDER BY version LIMIT ?;
@@ -357,7 +340,8 @@ WHERE execution_id = ? AND position > ? ORDER BY position LIMIT ?;
 SELECT failure_id, execution_id, kind, message, backtrace, cause, evidence FROM failure WHERE failure_id = ?;
 
 -- name: counts
-SELECT status, lifecycle, count(*) FROM execution WHERE status <> 'finished' GROUP BY status, lifecycle;
+SELECT status, lifecycle, count(*) FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' GROUP BY status, lifecycle;
 
 -- name: census
 SELECT component, status, lifecycle, count(*) AS number,
@@ -393,3 +377,27 @@ SELECT count(*) FROM (
       AND (due_at, execution_id) < (?, ?)
     LIMIT ?
 ) q;
+
+-- name: audit_insert
+INSERT INTO audit (created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING audit_id;
+
+-- name: audit_complete
+UPDATE audit SET ended_at = ?, status = ?, code = ? WHERE audit_id = ?;
+
+-- name: audit_tidy
+DELETE FROM audit WHERE refused = :refused AND audit_id <= (
+    SELECT audit_id FROM audit WHERE refused = :refused ORDER BY audit_id DESC LIMIT 1 OFFSET :kept
+);
+
+-- name: audit_page
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;
+
+-- name: audit_of_subject
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE subject = :subject AND audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;

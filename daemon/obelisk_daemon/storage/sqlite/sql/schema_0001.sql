@@ -27,13 +27,18 @@ CREATE TABLE execution (
     join_missing INTEGER NOT NULL DEFAULT 0,
     pause_reason TEXT,
     outcome BLOB,
+    -- ok, err or the kind of failure
+    ending TEXT,
     -- when it was first locked
     started_at INTEGER,
-    response_count INTEGER NOT NULL DEFAULT 0
+    response_count INTEGER NOT NULL DEFAULT 0,
+    -- a JSON object; NULL without any
+    tags TEXT
 ) STRICT, WITHOUT ROWID;
 
--- next_pending, forsaken, lost_runs, counts, locked_of, room_to_run: all look at unfinished executions only
-CREATE INDEX execution_unfinished ON execution (status, executor_id, due_at) WHERE status <> 'finished';
+-- next_pending, forsaken, lost_runs, counts, locked_of, room_to_run, unfinished_ids: all look at unfinished executions
+-- only. The lifecycle is there for what counts them, which reads nothing else then.
+CREATE INDEX execution_unfinished ON execution (status, executor_id, due_at, lifecycle) WHERE status <> 'finished';
 -- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue. What an executor has in memory is in none: it would
 -- come and go with every response.
 CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
@@ -41,10 +46,25 @@ CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)
 -- eviction_victim
 CREATE INDEX execution_never_started ON execution (component, rank, created_at)
     WHERE status = 'pending_at' AND started_at IS NULL AND parent_id IS NULL;
--- children of an execution: cancellation, and the tree in the API
-CREATE INDEX execution_children ON execution (parent_id) WHERE parent_id IS NOT NULL;
--- list by function
-CREATE INDEX execution_function ON execution (ffqn, execution_id);
+-- children of an execution: cancellation, and newest_children
+CREATE INDEX execution_children ON execution (parent_id, created_at) WHERE parent_id IS NOT NULL;
+-- functions_with_prefix, newest_of_function: what any list walks that has nothing narrower
+CREATE INDEX execution_function ON execution (ffqn, created_at);
+-- newest_ending: most executions end well, and are not in it
+CREATE INDEX execution_ending ON execution (ending, created_at) WHERE ending <> 'ok';
+-- newest_labelled
+CREATE INDEX execution_labelled ON execution (created_at, execution_id, labels) WHERE labels <> '';
+
+-- newest_tagged
+CREATE TABLE tag (
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    execution_id TEXT NOT NULL,
+    PRIMARY KEY (key, value, created_at, execution_id)
+) STRICT, WITHOUT ROWID;
+-- newest_with_key
+CREATE INDEX tag_key ON tag (key, created_at, execution_id);
 
 CREATE TABLE event (
     execution_id TEXT NOT NULL,
@@ -162,3 +182,26 @@ CREATE TABLE executor (
     started_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Who asked for what that changes something. ended_at NULL: not answered yet, or the daemon ended before.
+CREATE TABLE audit (
+    audit_id INTEGER PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    role TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    -- JSON
+    params TEXT NOT NULL,
+    refused INTEGER NOT NULL,
+    -- refusals before this one that were not kept
+    left_out INTEGER NOT NULL,
+    ended_at INTEGER,
+    status INTEGER,
+    code TEXT
+) STRICT;
+-- audit_of_subject
+CREATE INDEX audit_subject ON audit (subject);
+-- audit_tidy
+CREATE INDEX audit_refused ON audit (refused);
