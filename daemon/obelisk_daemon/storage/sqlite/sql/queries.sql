@@ -243,7 +243,23 @@ WHERE e.status IN ('pending_at', 'blocked') AND e.status <> 'finished'
   );
 
 -- name: register_executor
-INSERT INTO executor (executor_id, host, started_at, seen_at) VALUES (?, ?, ?, ?);
+INSERT INTO executor (executor_id, host, name, labels, max_running, started_at, seen_at)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- A row is made at every start, so there are few.
+-- name: forget_executors
+DELETE FROM executor WHERE seen_at < ?;
+
+-- name: executors
+SELECT x.executor_id, x.host, x.name, x.labels, x.max_running, x.started_at, x.seen_at,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status = 'locked' AND executor_id = x.executor_id) AS running,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status IN ('blocked', 'pending_at') AND executor_id = x.executor_id) AS hot
+FROM executor x WHERE x.seen_at >= ? ORDER BY x.started_at DESC, x.executor_id LIMIT ?;
+
+-- name: read_queue_lengths
+SELECT component, never_started FROM queue_length;
 
 -- name: active_generation
 SELECT * FROM generation ORDER BY number DESC LIMIT 1;

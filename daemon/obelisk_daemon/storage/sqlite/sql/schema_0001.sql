@@ -180,6 +180,10 @@ CREATE TABLE queue_length (
 CREATE TABLE executor (
     executor_id TEXT PRIMARY KEY,
     host TEXT NOT NULL,
+    -- what it was when it started: its name, what it offers, how many runs it takes
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    max_running INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
