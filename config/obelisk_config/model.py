@@ -87,6 +87,13 @@ class QueueLimits(msgspec.Struct, frozen=True):
     when_full: WhenFull
 
 
+class Retention(msgspec.Struct, frozen=True):
+    """The `[retention]` table. `finished` None: for ever; `generations` counts those before the active one."""
+
+    finished: timedelta | None
+    generations: int
+
+
 class Backoff(msgspec.Struct, frozen=True):
     """The wait before a retry: `min(initial * factor**(n-1), max)`, plus up to the part `jitter` (0 to 1) of it."""
 
@@ -292,6 +299,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """By name, in the order of the file."""
     tokens: tuple[Token, ...] = ()
     """In the order of the file, with names and hashes of their own."""
+    retention: Retention = Retention(timedelta(days=30), 100)
 
     def component(self, name: str) -> ComponentSpec | None:
         """Find a component by its name."""
