@@ -11,7 +11,19 @@ from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon.api import audit as audit_routes
-from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, past, replaying, steering, wit
+from obelisk_daemon.api import (
+    capacity,
+    daemon,
+    delays,
+    executions,
+    exposition,
+    logs,
+    manifest,
+    past,
+    replaying,
+    steering,
+    wit,
+)
 from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.exactness import require_exact
 from obelisk_daemon.api.live import routes as live
@@ -28,6 +40,7 @@ DEFAULT_MAX_BODY: Final = 8 << 20
 """Bytes."""
 _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
+    *capacity.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,
     *why.ROUTES,

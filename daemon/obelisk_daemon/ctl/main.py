@@ -10,6 +10,7 @@ import typer
 from obelisk_daemon.ctl import (
     audit,
     authoring,
+    capacity,
     catalog,
     delays,
     executions,
@@ -53,6 +54,7 @@ def make_app() -> typer.Typer:
         submitting,
         listing,
         executions,
+        capacity,
         why,
         steering,
         delays,

@@ -7,6 +7,8 @@ COMMANDS = [
     "status",
     "submit",
     "list",
+    "queues",
+    "executors",
     "show",
     "events",
     "logs",
