@@ -111,6 +111,7 @@ FORMS: Final[dict[str, Schema]] = {
         "The `id` of a message of an execution's stream.",
         "v12.r3.l456",
     ),
+    "DatabaseFile": {"type": "string", "format": "binary", "description": "A database of SQLite."},
     "Message": {
         "type": "object",
         "description": "A server-sent event. `data` is one JSON document, which `event` names the kind of.",

@@ -93,6 +93,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "tree": Operation("show_tree", _READS),
     "state_at": Operation("show_state", _READS | {422: ("version_not_found",)}),
     "audit": Operation("list_audit", {400: ("invalid_time",)}),
+    "queues": Operation("list_queues"),
+    "executors": Operation("list_executors"),
+    "bulk": Operation("steer_executions", {422: ("invalid_filter", "invalid_cursor")} | _WRITES),
+    "db_stats": Operation("measure_database"),
+    "db_check": Operation("check_database"),
+    "db_vacuum": Operation("vacuum_database", _WRITES),
+    "db_backup": Operation("back_up_database", _WRITES),
     "me": Operation("get_identity"),
     "print_wit": Operation("print_wit", {422: (*_FUNCTION, "component_not_found", "contradictory")}),
     "replay_execution": Operation("replay_execution", _READS | {422: (*_REPLAYS, *_OF_COMPONENTS)}),
@@ -126,6 +133,7 @@ ANSWERS: Final = {
     "readyz": ("application/json", "HealthDocument"),
     "follow": ("text/event-stream", "Message"),
     "follow_daemon": ("text/event-stream", "Message"),
+    "db_backup": ("application/vnd.sqlite3", "DatabaseFile"),
 }
 """Schemas of answers whose type does not tell them."""
 TAGS: Final = {
