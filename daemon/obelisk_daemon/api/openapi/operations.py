@@ -18,6 +18,7 @@ EVERYWHERE: Final[dict[int, tuple[str, ...]]] = {
     400: ("invalid_request",),
     401: ("unauthenticated",),
     403: ("forbidden", "foreign_host", "foreign_origin"),
+    414: ("target_too_long",),
     500: ("internal",),
     503: ("too_many_waiting", "host_exhausted"),
 }
