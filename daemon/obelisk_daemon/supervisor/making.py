@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from obelisk_daemon.storage.sqlite.store import SqliteStore
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
+from obelisk_daemon.wasm.wasi.context import HttpTrace
 
 _log: Final = structlog.get_logger("obeliskd")
 _guest_log: Final = structlog.get_logger("guest")
@@ -35,6 +37,7 @@ class Common(msgspec.Struct, frozen=True):
     ids: IdSource
     metrics: Metrics
     http: HttpClient
+    observe_requests: Callable[[ExecutionId, int, Sequence[HttpTrace]], None] | None = None
 
 
 def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
@@ -50,6 +53,7 @@ def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
         plan=active.plan,
         forward=_forward,
         metrics=common.metrics,
+        observe_requests=common.observe_requests,
     )
     members = []
     for spec in active.candidate.manifest.executors:

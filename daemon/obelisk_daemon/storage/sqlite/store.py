@@ -20,6 +20,7 @@ from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
     Change,
+    DelayEnded,
     Held,
     LockRequest,
     NewExecution,
@@ -76,7 +77,7 @@ class SqliteStore:
         """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""
         self._observers.append(observer)
 
-    def _observe(self, recorded: Recorded) -> None:
+    def _observe(self, recorded: Recorded | DelayEnded) -> None:
         for observer in self._observers:
             observer(recorded)
 

@@ -49,17 +49,17 @@ INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, 
 INSERT INTO tag (key, value, created_at, execution_id) VALUES (?, ?, ?, ?);
 
 -- name: insert_delay
-INSERT INTO delay (delay_id, execution_id, join_set, due_at) VALUES (?, ?, ?, ?);
+INSERT INTO delay (delay_id, execution_id, join_set, due_at, requested_at) VALUES (?, ?, ?, ?, ?);
 
 -- name: due_delays
-SELECT delay_id, execution_id, join_set FROM delay
+SELECT delay_id, execution_id, join_set, requested_at FROM delay
 WHERE due_at <= ? AND is_paused = 0 ORDER BY due_at LIMIT ?;
 
 -- name: delete_delay
 DELETE FROM delay WHERE delay_id = ?;
 
 -- name: take_delay
-DELETE FROM delay WHERE delay_id = ? RETURNING execution_id, join_set;
+DELETE FROM delay WHERE delay_id = ? RETURNING execution_id, join_set, requested_at;
 
 -- name: set_delay_paused
 UPDATE delay SET is_paused = ? WHERE delay_id = ? RETURNING due_at;

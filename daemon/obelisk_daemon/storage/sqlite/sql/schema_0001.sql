@@ -88,6 +88,7 @@ CREATE TABLE delay (
     execution_id TEXT NOT NULL,
     join_set TEXT NOT NULL,
     due_at INTEGER NOT NULL,
+    requested_at INTEGER NOT NULL,
     is_paused INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delay_due ON delay (due_at) WHERE is_paused = 0;
