@@ -190,6 +190,7 @@ class Client:
 
     def _connect(self) -> HTTPConnection:
         connection = _connection(self.address, self._ca_file)
+        connection.timeout = min(connection.timeout or _LONGEST_WAIT, self._remaining())
         try:
             connection.connect()
         except OSError as error:

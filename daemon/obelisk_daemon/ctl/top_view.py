@@ -90,7 +90,7 @@ class TopView:
         rows = [
             (
                 one["component"],
-                one["kind"],
+                one.get("kind", ""),
                 _of(one["pending"], one.get("max_pending")),
                 _of(one["running"], one.get("max_running")),
                 self._when(one["oldest_due_at"]) if "oldest_due_at" in one else "",
