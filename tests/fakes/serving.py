@@ -13,12 +13,15 @@ from unittest.mock import patch
 import httpx
 
 from obelisk_config import Token
+from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import UnixListener
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.ctl.main import main
+from obelisk_daemon.storage.audit import AuditLog
 from tests.fakes.api import FakeWorld
+from tests.fakes.audit import FakeAuditLog
 from tests.fakes.clock import ManualClock
 
 
@@ -30,9 +33,10 @@ class Run(NamedTuple):
     err: str
 
 
-def access(*tokens: Token, dev: bool = False, clock: Clock | None = None) -> Access:
+def access(*tokens: Token, dev: bool = False, clock: Clock | None = None, log: AuditLog | None = None) -> Access:
     """Let in whoever has one of the tokens; the unix socket needs none."""
-    return Access(clock or ManualClock(), lambda: tokens, dev)
+    clock = clock or ManualClock()
+    return Access(clock, lambda: tokens, Audit(log or FakeAuditLog(), clock), dev)
 
 
 @asynccontextmanager

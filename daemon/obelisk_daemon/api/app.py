@@ -13,7 +13,9 @@ from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon import __version__
+from obelisk_daemon.api import audit as audit_routes
 from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, past, replaying, steering, wit
+from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
@@ -38,6 +40,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *wit.ROUTES,
     *replaying.ROUTES,
     *manifest.ROUTES,
+    *audit_routes.ROUTES,
 ]
 
 
@@ -49,11 +52,13 @@ class _App(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def make_app(services: Services, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
+def make_app(services: Services, audit: Audit, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
     """Make the application. `max_body` is in bytes; a longer body is refused with 413."""
     return _App(
         route_handlers=[Router("/v1", route_handlers=[*_ROUTES, openapi]), exposition.metrics, *ui.ROUTES],
-        state=State({"services": services, "census": exposition.LastCensus(), "ui_files": read_files()}),
+        state=State(
+            {"services": services, "audit": audit, "census": exposition.LastCensus(), "ui_files": read_files()}
+        ),
         middleware=[Gate],
         request_max_body_size=max_body,
         exception_handlers={

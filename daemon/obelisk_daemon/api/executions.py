@@ -40,7 +40,7 @@ _NOT_YET: Final = {
     "/executions/{execution_id:str}",
     status_code=201,
     responses=PROBLEMS | _SAME,
-    opt={"role": "operate"},
+    opt={"role": "operate", "audited": False},
     summary="Submit under an id of yours",
 )
 async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
@@ -52,7 +52,7 @@ async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submis
     "/executions",
     status_code=201,
     responses=PROBLEMS,
-    opt={"role": "operate"},
+    opt={"role": "operate", "audited": False},
     summary="Submit; the daemon makes the id",
 )
 async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Response[ExecutionDocument]:

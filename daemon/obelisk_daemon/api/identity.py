@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -10,6 +10,9 @@ from obelisk_config import Role, Token
 from obelisk_config.tokens import is_token, sha256_of
 from obelisk_daemon.clock import Clock, instant_of
 from obelisk_daemon.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from obelisk_daemon.api.auditing import Audit
 
 OPEN_NAME: Final = "loopback:dev"
 
@@ -41,6 +44,7 @@ class Access(msgspec.Struct, frozen=True):
 
     clock: Clock
     tokens: Callable[[], Sequence[Token]]
+    audit: "Audit"
     dev: bool = False
     """Without tokens, the loopback is open to all."""
 

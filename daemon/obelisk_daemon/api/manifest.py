@@ -64,7 +64,7 @@ async def manifest_diff(
     status_code=200,
     request_max_body_size=_MAX_MANIFEST,
     responses=PROBLEMS,
-    opt={"role": "admin"},
+    opt={"role": "admin", "audited": False},
     summary="Tell what a manifest would change",
 )
 async def manifest_plan(
@@ -85,7 +85,7 @@ async def manifest_plan(
     "/manifest/reload",
     status_code=200,
     responses=PROBLEMS,
-    opt={"role": "admin"},
+    opt={"role": "admin", "noted": ("plan", "allow_remove", "allow_break"), "verdict": True},
     summary="Check the file, and activate it",
 )
 async def manifest_reload(request: ApiRequest, data: JSONBody[ReloadWish | None] = None) -> VerdictReport:
@@ -98,7 +98,7 @@ async def manifest_reload(request: ApiRequest, data: JSONBody[ReloadWish | None]
     "/manifest/rollback",
     status_code=200,
     responses=PROBLEMS,
-    opt={"role": "admin"},
+    opt={"role": "admin", "noted": ("generation", "allow_remove", "allow_break"), "verdict": True},
     summary="Go back to an old generation",
 )
 async def manifest_rollback(request: ApiRequest, data: JSONBody[RollbackWish | None] = None) -> VerdictReport:

@@ -74,7 +74,7 @@ class LocalReplayer:
     status_code=200,
     request_max_body_size=MAX_COMPONENT,
     responses=PROBLEMS,
-    opt={"role": "operate"},
+    opt={"role": "operate", "audited": False},
     summary="Replay a workflow without writing anything",
 )
 async def replay_execution(request: ApiRequest, execution_id: Id) -> ReplayReport:

@@ -8,8 +8,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from obelisk_config import Role
 from obelisk_config.tokens import ROLES
 from obelisk_daemon.api.access import IDENTITY
+from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.identity import Anonymous, Identity, required
-from obelisk_daemon.errors import ForbiddenError
+from obelisk_daemon.api.problems import status_of
+from obelisk_daemon.errors import ForbiddenError, UnauthenticatedError
 
 OPEN: Final = "open"
 """The role of routes that anybody may ask: they tell nothing."""
@@ -29,9 +31,21 @@ class Gate:
         Raises:
             UnauthenticatedError: `unauthenticated`.
             ForbiddenError: `forbidden`.
+            StorageUnavailableError: it would change something, and that can't be noted.
         """
-        admit(who_asks(scope), needed(scope["route_handler"], scope["path_template"]))
-        await self._app(scope, receive, send)
+        handler, who = scope["route_handler"], who_asks(scope)
+        audit: Audit = scope["litestar_app"].state.audit
+        try:
+            known = admit(who, needed(handler, scope["path_template"]))
+        except (UnauthenticatedError, ForbiddenError) as error:
+            if is_audited(handler) or (isinstance(who, Anonymous) and who.offered):
+                await audit.refused(scope, who, status_of(error), error.code)
+            raise
+        if known is None or not is_audited(handler):
+            await self._app(scope, receive, send)
+            return
+        async with audit.carrying_out(scope, receive, send, known) as told:
+            await self._app(scope, receive, told)
 
 
 def who_asks(scope: Scope) -> Identity | Anonymous:
@@ -40,18 +54,25 @@ def who_asks(scope: Scope) -> Identity | Anonymous:
     return found if isinstance(found, Identity | Anonymous) else Anonymous("nobody looked who asks")
 
 
-def admit(who: Identity | Anonymous, role: Needed) -> None:
-    """Insist on a role.
+def admit(who: Identity | Anonymous, role: Needed) -> Identity | None:
+    """Insist on a role; give who has it, or None where none is needed.
 
     Raises:
         UnauthenticatedError: `unauthenticated`.
         ForbiddenError: `forbidden`.
     """
     if role == OPEN:
-        return
+        return None
     known = required(who)
     if ROLES.index(known.role) < ROLES.index(role):
         raise ForbiddenError("forbidden", f"this needs the role {role}, and {known.name} has the role {known.role}")
+    return known
+
+
+def is_audited(handler: BaseRouteHandler) -> bool:
+    """Say whether requests of a route are noted: those that change something, unless `opt["audited"]` is False."""
+    changes = isinstance(handler, HTTPRouteHandler) and not handler.http_methods <= _READING
+    return bool(handler.opt.get("audited", changes))
 
 
 def needed(handler: BaseRouteHandler, path: str) -> Needed:

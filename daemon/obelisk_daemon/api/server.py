@@ -109,7 +109,7 @@ class ApiServer:
         self._passed = tuple(passed)
         self._limits = limits
         self._access = access
-        self._check = AccessCheck(make_app(services, max_body), access)
+        self._check = AccessCheck(make_app(services, access.audit, max_body), access)
         self._acceptors: list[Acceptor] = []
         self._bound: list[Bound] = []
         self._server: _Server | None = None

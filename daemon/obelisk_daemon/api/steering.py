@@ -33,7 +33,7 @@ _THERE: Final = {200: ResponseSpec(ExecutionDocument, description="It is there a
     "/executions/{execution_id:str}/cancel",
     status_code=200,
     responses=PROBLEMS,
-    opt={"role": "operate"},
+    opt={"role": "operate", "noted": ("force",)},
     summary="Cancel an execution",
 )
 async def cancel(request: ApiRequest, execution_id: Id, data: JSONBody[CancelWish | None] = None) -> CancelDocument:
@@ -78,7 +78,7 @@ async def resume(request: ApiRequest, execution_id: Id) -> PauseDocument:
     "/executions/{execution_id:str}/upgrade",
     status_code=200,
     responses=PROBLEMS,
-    opt={"role": "operate"},
+    opt={"role": "operate", "noted": ("force",)},
     summary="Move a workflow to the current code",
 )
 async def upgrade(request: ApiRequest, execution_id: Id, data: JSONBody[UpgradeWish | None] = None) -> UpgradeDocument:
@@ -95,7 +95,7 @@ async def upgrade(request: ApiRequest, execution_id: Id, data: JSONBody[UpgradeW
     "/executions/{execution_id:str}/retry",
     status_code=201,
     responses=PROBLEMS | _THERE,
-    opt={"role": "operate"},
+    opt={"role": "operate", "noted": ("execution_id",)},
     summary="Repeat a finished execution as a new one",
 )
 async def retry_finished(

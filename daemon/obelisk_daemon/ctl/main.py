@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from obelisk_daemon.ctl import (
+    audit,
     authoring,
     catalog,
     delays,
@@ -58,6 +59,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        audit,
     ):
         module.register(app)
     return app

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from obelisk_daemon.api.auditing import Audit
 from obelisk_daemon.api.engine import LocalEngine, catalog_of
 from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import listener_of
@@ -163,7 +164,8 @@ class _Daemon:
         assert deployer.running is not None
         listeners = [listener_of(listen) for listen in deployer.running.listen]
         dev = self._beginning.options.dev
-        access = Access(self._clock, lambda: deployer.active.candidate.manifest.tokens, dev)
+        audit = Audit(store, self._clock)
+        access = Access(self._clock, lambda: deployer.active.candidate.manifest.tokens, audit, dev)
         server = ApiServer(api, listeners, access, passed=self._systemd.sockets)
         await server.start()
         stack.push_async_callback(server.stop)

@@ -23,7 +23,7 @@ COMMANDS = [
     "delay",
     "replay",
 ]
-COMMANDS += ["components", "functions", "wit", "init", "manifest", "token", "ui"]
+COMMANDS += ["components", "functions", "wit", "init", "manifest", "token", "ui", "audit"]
 
 
 def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:

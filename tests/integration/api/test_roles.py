@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 def every_route() -> list[Asked]:
     found = []
-    for route in make_app(FakeWorld().services()).routes:
+    for route in make_app(FakeWorld().services(), access().audit).routes:
         assert isinstance(route, HTTPRoute)
         for method, (handler, _) in route.route_handler_map.items():
             role = needed(handler, route.path_format)

@@ -2,14 +2,15 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
 from obelisk_config import Token
-from obelisk_daemon.api.identity import Access
 from obelisk_daemon.api.listeners import TcpListener
 from obelisk_daemon.api.server import ApiServer
 from tests.fakes.api import FIBO, FakeWorld, execution_id
 from tests.fakes.clock import ManualClock
+from tests.fakes.serving import access
 from tests.fakes.streaming import stream
 from tests.fakes.tokens import holder
 
@@ -33,8 +34,8 @@ def tokens() -> list[Token]:
 @pytest.fixture
 async def tcp(world: FakeWorld, clock: ManualClock, tokens: list[Token]) -> AsyncIterator[httpx.AsyncClient]:
     world.create(ID, FIBO, 3)
-    access = Access(clock, lambda: tokens)
-    server = ApiServer(world.services(), [TcpListener("127.0.0.1", 0)], access)
+    known = msgspec.structs.replace(access(clock=clock), tokens=lambda: tokens)
+    server = ApiServer(world.services(), [TcpListener("127.0.0.1", 0)], known)
     await server.start()
     async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}", timeout=30) as client:
         yield client

@@ -73,6 +73,9 @@ INDEXED = {
     "responses_from": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
     "due_delays": "SEARCH delay USING INDEX delay_due (due_at<?)",
     "delete_delays_of": "SEARCH delay USING COVERING INDEX delay_execution (execution_id=?)",
+    "audit_page": "SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)",
+    "audit_of_subject": "SEARCH audit USING INDEX audit_subject (subject=? AND rowid<?)",
+    "audit_tidy": "SEARCH audit USING COVERING INDEX audit_refused (refused=?)",
     "log_lines_after": "SEARCH log_line USING INDEX log_line_execution (execution_id=? AND position>?)",
 }
 

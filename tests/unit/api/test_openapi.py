@@ -6,6 +6,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
         "/v1/me",
+        "/v1/audit",
         "/v1/status",
         "/v1/components",
         "/v1/functions",

@@ -14,6 +14,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
 from obelisk_daemon.storage.records import (
     Census,
@@ -29,7 +30,7 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
     Tree,
 )
-from obelisk_daemon.storage.sqlite import following, listing, rows, standing
+from obelisk_daemon.storage.sqlite import auditing, following, listing, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -188,6 +189,10 @@ class Reads:
     async def tree(self, execution_id: ExecutionId, depth: int, limit: int) -> Tree:
         """Read an execution and its descendants."""
         return await self._on_connection(lambda connection: following.tree(connection, execution_id, depth, limit))
+
+    async def audit_rows(self, chosen: AuditFilter) -> list[AuditRow]:
+        """Read a page of the audit log, newest first."""
+        return [auditing.row_of(row) for row in await self._all(*auditing.query(chosen))]
 
     async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
         return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())

@@ -13,6 +13,7 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Event
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import Metrics, StorageMetrics
+from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
 from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
@@ -28,7 +29,16 @@ from obelisk_daemon.storage.records import (
     StoredLog,
     Subscriber,
 )
-from obelisk_daemon.storage.sqlite import appending, generations, locking, queueing, recovery, steering, writes
+from obelisk_daemon.storage.sqlite import (
+    appending,
+    auditing,
+    generations,
+    locking,
+    queueing,
+    recovery,
+    steering,
+    writes,
+)
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
@@ -232,6 +242,22 @@ class SqliteStore:
     async def liftable(self, abi: int) -> list[ExecutionId]:
         """Read executions that were paused automatically, where other code may go on."""
         return await self._write(lambda tx: [ExecutionId(r[0]) for r in tx.execute(SQL["liftable"], (abi,))])
+
+    async def audit_begin(self, entry: AuditEntry) -> int:
+        """Note what will be carried out."""
+        return await self._write(lambda tx: auditing.insert(tx, entry))
+
+    async def audit_end(self, audit_id: int, outcome: AuditOutcome) -> None:
+        """Note what became of it."""
+        await self._write(lambda tx: auditing.complete(tx, audit_id, outcome))
+
+    async def audit_refused(self, entry: AuditEntry, outcome: AuditOutcome, left_out: int) -> None:
+        """Note what was refused."""
+        await self._write(lambda tx: auditing.insert(tx, entry, outcome, left_out))
+
+    async def audit_rows(self, chosen: AuditFilter) -> list[AuditRow]:
+        """Read a page."""
+        return await self.reads.audit_rows(chosen)
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         return await self.writer.queue(work).outcome()

@@ -377,3 +377,27 @@ SELECT count(*) FROM (
       AND (due_at, execution_id) < (?, ?)
     LIMIT ?
 ) q;
+
+-- name: audit_insert
+INSERT INTO audit (created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING audit_id;
+
+-- name: audit_complete
+UPDATE audit SET ended_at = ?, status = ?, code = ? WHERE audit_id = ?;
+
+-- name: audit_tidy
+DELETE FROM audit WHERE refused = :refused AND audit_id <= (
+    SELECT audit_id FROM audit WHERE refused = :refused ORDER BY audit_id DESC LIMIT 1 OFFSET :kept
+);
+
+-- name: audit_page
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;
+
+-- name: audit_of_subject
+SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused, left_out, ended_at, status, code
+FROM audit WHERE subject = :subject AND audit_id < :cursor AND created_at >= :after AND created_at < :before
+    AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+ORDER BY audit_id DESC LIMIT :limit;

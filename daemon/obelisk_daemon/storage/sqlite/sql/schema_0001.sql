@@ -182,3 +182,26 @@ CREATE TABLE executor (
     started_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Who asked for what that changes something. ended_at NULL: not answered yet, or the daemon ended before.
+CREATE TABLE audit (
+    audit_id INTEGER PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    role TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    -- JSON
+    params TEXT NOT NULL,
+    refused INTEGER NOT NULL,
+    -- refusals before this one that were not kept
+    left_out INTEGER NOT NULL,
+    ended_at INTEGER,
+    status INTEGER,
+    code TEXT
+) STRICT;
+-- audit_of_subject
+CREATE INDEX audit_subject ON audit (subject);
+-- audit_tidy
+CREATE INDEX audit_refused ON audit (refused);
