@@ -13,7 +13,19 @@ from obelisk_config import keys, stubs
 from obelisk_config.component_keys import Only
 from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
 from obelisk_config.listening import ADDRESS, LISTEN_TABLE, ListenEntry
-from obelisk_config.rules import NEVER, Boolean, Choice, Duration, DurationOrNever, Key, Listing, Number, Rule, Size, Text
+from obelisk_config.rules import (
+    NEVER,
+    Boolean,
+    Choice,
+    Duration,
+    DurationOrNever,
+    Key,
+    Listing,
+    Number,
+    Rule,
+    Size,
+    Text,
+)
 from obelisk_config.secrets import SECRET, SecretEntry
 from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf
 from obelisk_config.tokens import Moment
