@@ -9,7 +9,7 @@ from typing import Final
 from obelisk_config import forms
 from obelisk_config.component_keys import ACTIVITY_LIMITS, COMPONENT, LATER, SETTINGS, WHEN_FULL, WORKFLOW_LIMITS
 from obelisk_config.listening import LISTEN
-from obelisk_config.rules import Choice, Duration, DurationOrNever, Key, Number
+from obelisk_config.rules import Boolean, Choice, Duration, DurationOrNever, Key, Number
 from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
 from obelisk_config.tables import TableOf, TableOrTables, TablesOf
@@ -62,6 +62,12 @@ DAEMON: Final = TableOf(
             Duration(0 * _MS, timedelta(hours=1)),
             "How long a clean stop waits for running attempts before it drops them.",
             "10s",
+        ),
+        Key(
+            "traces",
+            Boolean(),
+            "Whether traces are sent by OpenTelemetry (pip install obeliskd[otel]), as the OTEL_* variables say.",
+            default=False,
         ),
     ),
     {"database": LATER},

@@ -68,6 +68,7 @@ class Daemon(msgspec.Struct, frozen=True):
     listen: tuple[Listen, ...]
     log: Log
     stop_grace: timedelta
+    traces: bool
 
 
 class Executor(msgspec.Struct, frozen=True):

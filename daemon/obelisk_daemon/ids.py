@@ -19,10 +19,18 @@ RunId = NewType("RunId", str)
 FailureId = NewType("FailureId", str)
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID: Final = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
-_TOP_LEVEL: Final = re.compile(rf"E_{_ULID}")
-_EXECUTION: Final = re.compile(rf"E_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})*")
-_DELAY: Final = re.compile(rf"Delay_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})+")
+ULID_FORM: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+"""A regular expression of Python and of ECMAScript, as the forms below."""
+# Python and ECMAScript don't agree on what white space is, so the characters that only one of them means are told.
+_MEMBER: Final = r"\.[ong]:[^.\s/\x00-\x1f\x7f-\x9f\ufeff]{1,128}_[0-9]{1,9}"
+TOP_LEVEL_ID_FORM: Final = f"E_{ULID_FORM}"
+EXECUTION_ID_FORM: Final = f"E_{ULID_FORM}({_MEMBER})*"
+DELAY_ID_FORM: Final = f"Delay_{ULID_FORM}({_MEMBER})+"
+MAX_ID: Final = 1_000
+"""Characters of any id."""
+_TOP_LEVEL: Final = re.compile(TOP_LEVEL_ID_FORM)
+_EXECUTION: Final = re.compile(EXECUTION_ID_FORM)
+_DELAY: Final = re.compile(DELAY_ID_FORM)
 _RANDOM_BITS: Final = 80
 
 
@@ -85,7 +93,7 @@ def parse_execution_id(text: str) -> ExecutionId:
     Raises:
         CallerError: `invalid_execution_id`, for the caller to correct.
     """
-    if len(text) > 1_000 or not _EXECUTION.fullmatch(text):
+    if len(text) > MAX_ID or not _EXECUTION.fullmatch(text):
         raise CallerError("invalid_execution_id", f"{text[:80]!r} is not an execution id; one looks like E_<ULID>")
     return ExecutionId(text)
 
@@ -110,7 +118,7 @@ def parse_delay_id(text: str) -> DelayId:
     Raises:
         CallerError: `invalid_delay_id`.
     """
-    if len(text) > 1_000 or not _DELAY.fullmatch(text):
+    if len(text) > MAX_ID or not _DELAY.fullmatch(text):
         raise CallerError("invalid_delay_id", f"{text[:80]!r} is no delay's id; one looks like Delay_<ULID>.n:a_1")
     return DelayId(text)
 

@@ -15,10 +15,8 @@ from obelisk_daemon.storage.records import LogLine, NewResponse
 from tests.building import (
     ACTIVITY,
     DIGEST,
-    EXECUTOR,
     OK,
     OTHER_DIGEST,
-    OTHER_EXECUTOR,
     THIRD_DIGEST,
     WORKFLOW,
     RunScript,
@@ -222,12 +220,3 @@ async def test_code_that_was_activated_again_meanwhile_stays(world: World) -> No
     await world.activate(3, _on([DIGEST]))
     assert await _forget([DIGEST], world) == [False]
     assert await _code(world) == {DIGEST, OTHER_DIGEST}
-
-
-async def test_executors_that_are_dead_for_long_are_forgotten(world: World) -> None:
-    for executor in (EXECUTOR, OTHER_EXECUTOR):
-        await world.store.register_executor(executor, "host", world.now)
-    since = world.clock.advance(timedelta(days=2))
-    assert await world.store.remove_executors(since, [EXECUTOR]) == 1
-    await world.store.heartbeat(EXECUTOR, world.now)
-    assert await world.store.remove_executors(since, []) == 0

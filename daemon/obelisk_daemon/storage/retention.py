@@ -1,12 +1,12 @@
 """What the daemon needs of a database to delete what is too old."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.ids import ExecutionId, ExecutorId
+from obelisk_daemon.ids import ExecutionId
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -37,12 +37,11 @@ class RetentionRound(msgspec.Struct, frozen=True):
     generations: int = 0
     components: int = 0
     artifacts: int = 0
-    executors: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Tell if it removed nothing."""
-        return not any((self.executions, self.rows, self.generations, self.components, self.artifacts, self.executors))
+        return not any((self.executions, self.rows, self.generations, self.components, self.artifacts))
 
 
 class RetentionStore(Protocol):
@@ -77,8 +76,4 @@ class RetentionStore(Protocol):
 
     async def stored_digests(self) -> list[str]:
         """Read the digests of all components that are there."""
-        ...
-
-    async def remove_executors(self, unseen_since: Instant, alive: Collection[ExecutorId]) -> int:
-        """Remove executors, other than those `alive`, that gave no sign of life since a time."""
         ...

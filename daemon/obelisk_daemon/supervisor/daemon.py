@@ -45,6 +45,7 @@ from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
+from obelisk_daemon.telemetry import tracing
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import guests_in_memory, memory_bound_of_all
@@ -129,10 +130,14 @@ class _Daemon:
             return
         assert self._deployer.running is not None
         self._grace = self._deployer.running.stop_grace
+        traces = await stack.enter_async_context(tracing()) if self._deployer.running.traces else None
+        if traces is not None:
+            store.observe(traces.observe)
         http = HttpClient()
         stack.push_async_callback(http.aclose)
         timers = Timers(store, self._clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
-        common = Common(store, self._clock, self._ids, self._metrics, http)
+        observe_requests = None if traces is None else traces.observe_requests
+        common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
         self._executors = executors = new_executors(common, active, timers)
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)
@@ -201,14 +206,13 @@ class _Daemon:
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
         await watch.look()  # what changes from here on is noticed
         await own(stack, "manifest", watch.run())
-        await own(stack, "retention", self._new_retention(executors).run())
+        await own(stack, "retention", self._new_retention().run())
         await own(stack, "reload", reload_on_request(self._reload_wanted, self._file))
         self._engine.not_ready = None
 
-    def _new_retention(self, executors: Executors) -> RetentionLoop:
+    def _new_retention(self) -> RetentionLoop:
         sources = RetentionSources(
             kept=lambda: self._deployer.active.candidate.manifest.retention,
-            alive=lambda: [member.services.executor_id for member in executors.members],
             prune=self._compiler.prune,
         )
         self._retention = made = RetentionLoop(self._store, self._clock, sources, self._metrics.storage)

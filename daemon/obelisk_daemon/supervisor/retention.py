@@ -11,7 +11,7 @@ import structlog
 from obelisk_config import Retention
 from obelisk_daemon.clock import Clock, Instant, after
 from obelisk_daemon.errors import StorageUnavailableError
-from obelisk_daemon.ids import ExecutionId, ExecutorId
+from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.retention import RetentionRound, RetentionStore
 
@@ -26,8 +26,6 @@ _GENERATIONS: Final = 20
 _LEAST_PAUSE: Final = 0.02
 _PAUSE_FOR_STEP: Final = 4.0
 """After each step a pause, so many times as long as the step took: others have the most of the time."""
-_DEAD_FOR: Final = timedelta(days=1)
-"""A dead executor is shown for as long."""
 _UNUSED_FOR: Final = timedelta(days=1)
 """An artifact that no stored component needs is kept for as long: a plan or a replay may have made it."""
 _log: Final = structlog.get_logger("retention")
@@ -39,13 +37,12 @@ def interval(kept: Retention) -> timedelta:
 
 
 class RetentionSources(msgspec.Struct, frozen=True):
-    """What retention asks of the rest of the daemon: what is kept, who lives, and how artifacts are removed.
+    """What retention asks of the rest of the daemon: what is kept, and how artifacts are removed.
 
     `prune` takes digests to keep and Unix seconds, since when what was made stays; it is called on a thread.
     """
 
     kept: Callable[[], Retention]
-    alive: Callable[[], Collection[ExecutorId]]
     prune: Callable[[Collection[str], float], int]
 
 
@@ -100,9 +97,8 @@ class RetentionLoop:
         generations = await self._remove_generations()
         components = await self._remove_code()
         artifacts = await self._remove_artifacts()
-        executors = await self._store.remove_executors(self._before(_DEAD_FOR), self._sources.alive())
         ended_at = self._clock.now()
-        done = RetentionRound(began_at, ended_at, executions, rows, generations, components, artifacts, executors)
+        done = RetentionRound(began_at, ended_at, executions, rows, generations, components, artifacts)
         if not done.is_empty:
             counts = {name: value for name, value in msgspec.structs.asdict(done).items() if not name.endswith("_at")}
             _log.info("retention_round", seconds=round((ended_at - began_at) / 1_000_000, 3), **counts)

@@ -12,7 +12,6 @@ import pytest
 from obelisk_config import Retention
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import StorageUnavailableError
-from obelisk_daemon.ids import ExecutorId
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources, interval
@@ -41,7 +40,7 @@ class Scene:
         self.pauses: list[float] = []
         self.pruned: list[tuple[set[str], float]] = []
         self.work = asyncio.sleep
-        sources = RetentionSources(lambda: self.kept, lambda: [ExecutorId("Exr_me")], self._prune)
+        sources = RetentionSources(lambda: self.kept, self._prune)
         self.loop = RetentionLoop(store, self.clock, sources, self.metrics.storage, self._pause)
 
     def _prune(self, keep: Collection[str], made_before: float) -> int:
@@ -108,11 +107,10 @@ async def test_a_round_tells_what_it_removed(tmp_path: Path) -> None:
         world = World(scene.store)
         for number in (1, 2, 3):
             await world.activate(number, {ACTIVITY: DIGEST.replace("b", str(number))})
-        await scene.store.register_executor(ExecutorId("Exr_dead"), "host", START)
         assert (await scene.loop.round()).executions == 0
         scene.clock.advance(40 * DAY)
         done = await scene.loop.round()
-        assert (done.executions, done.generations, done.components, done.executors, done.artifacts) == (20, 0, 0, 1, 2)
+        assert (done.executions, done.generations, done.components, done.artifacts) == (20, 0, 0, 2)
         assert scene.loop.last == done
         assert not done.is_empty
         removed = scene.metrics.storage.removed
@@ -139,7 +137,7 @@ async def test_another_setting_is_looked_at_at_once(tmp_path: Path) -> None:
     async with opened(file) as scene:
         scene.clock.advance(2 * DAY)
         ended = asyncio.Event()
-        scene.store.remove_executors = _then(ended, scene.store.remove_executors)  # type: ignore[method-assign]
+        scene.store.stored_digests = _then(ended, scene.store.stored_digests)  # type: ignore[method-assign]
         task = asyncio.create_task(scene.loop.run())
         scene.loop.look()
         await ended.wait()

@@ -20,6 +20,7 @@ from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
     Change,
+    DelayEnded,
     Held,
     LockRequest,
     NewExecution,
@@ -45,7 +46,7 @@ from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from obelisk_daemon.storage.sqlite.writer import Transaction, Writer, WriterConnection, WriteTicket
-from obelisk_daemon.storage.upkeep import LostRun
+from obelisk_daemon.storage.upkeep import LostRun, NewExecutor
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class SqliteStore:
         """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""
         self._observers.append(observer)
 
-    def _observe(self, recorded: Recorded) -> None:
+    def _observe(self, recorded: Recorded | DelayEnded) -> None:
         for observer in self._observers:
             observer(recorded)
 
@@ -158,9 +159,9 @@ class SqliteStore:
 
         return await self._write(earliest)
 
-    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
+    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
         """Make an executor known."""
-        await self._write(lambda tx: tx.execute(SQL["register_executor"], (executor_id, host, at, at)))
+        await self._write(lambda tx: recovery.register_executor(tx, executor, at))
 
     async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
         """Renew the lease of an executor."""
@@ -268,11 +269,6 @@ class SqliteStore:
     async def stored_digests(self) -> list[str]:
         """Read the digests of all components that are there."""
         return await self.reads.digests("stored_digests")
-
-    async def remove_executors(self, unseen_since: Instant, alive: Collection[ExecutorId]) -> int:
-        """Remove executors that are dead for long."""
-        values = (unseen_since, json.dumps(list(alive)))
-        return await self._write(lambda tx: tx.execute(SQL["forget_executors"], values).rowcount)
 
     async def liftable(self, abi: int) -> list[ExecutionId]:
         """Read executions that were paused automatically, where other code may go on."""
