@@ -42,7 +42,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     components: tuple[ComponentChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
-    """Those of the daemon, its executors, `[limits]`, `[secrets]` and tokens."""
+    """Those of the daemon, its executors, `[limits]`, `[retention]`, `[secrets]` and tokens."""
 
     @property
     def is_empty(self) -> bool:
@@ -124,6 +124,7 @@ def _settings(before: Manifest, after: Manifest) -> Iterator[SettingChange]:
     for name in dict.fromkeys((*old, *new)):
         yield from _of_executor(name, old.get(name), new.get(name))
     yield from _changes(written.queue_limits(before.limits), written.queue_limits(after.limits))
+    yield from _changes(written.retention(before.retention), written.retention(after.retention))
     was, now = (written.secrets(one.secrets, one.file.absolute().parent) for one in (before, after))
     yield from _changes(was, now)
     yield from _changes(written.tokens(before.tokens), written.tokens(after.tokens))

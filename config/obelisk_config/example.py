@@ -49,6 +49,7 @@ def example() -> str:
         _section("[daemon]", keys.DAEMON.keys) + _LISTENER,
         _section("[executor]", keys.EXECUTOR.keys) + _SEVERAL,
         _section("[limits]", keys.LIMITS.keys),
+        _section("[retention]", keys.RETENTION.keys),
     ]
     for kind, table in component_keys.SETTINGS.items():
         article = "an activity" if kind == "activity" else "a workflow"

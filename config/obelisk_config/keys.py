@@ -9,7 +9,7 @@ from typing import Final
 from obelisk_config import forms
 from obelisk_config.component_keys import ACTIVITY_LIMITS, COMPONENT, LATER, SETTINGS, WHEN_FULL, WORKFLOW_LIMITS
 from obelisk_config.listening import LISTEN
-from obelisk_config.rules import Choice, Duration, Key, Number
+from obelisk_config.rules import Boolean, Choice, Duration, DurationOrNever, Key, Number
 from obelisk_config.secrets import SECRETS
 from obelisk_config.stubs import STUB
 from obelisk_config.tables import TableOf, TableOrTables, TablesOf
@@ -63,6 +63,12 @@ DAEMON: Final = TableOf(
             "How long a clean stop waits for running attempts before it drops them.",
             "10s",
         ),
+        Key(
+            "traces",
+            Boolean(),
+            "Whether traces are sent by OpenTelemetry (pip install obeliskd[otel]), as the OTEL_* variables say.",
+            default=False,
+        ),
     ),
     {"database": LATER},
 )
@@ -101,6 +107,23 @@ LIMITS: Final = TableOf(
     {"max_running": "write it into [executor] or into a component"}
     | dict.fromkeys((key.name for limits in (ACTIVITY_LIMITS, WORKFLOW_LIMITS) for key in limits.keys), _OF_A_RUN),
 )
+RETENTION: Final = TableOf(
+    "[retention]",
+    (
+        Key(
+            "finished",
+            DurationOrNever(Duration(timedelta(minutes=1), timedelta(days=36_500))),
+            'How long what has finished is kept, with its children, logs and failures; "never" deletes nothing.',
+            "30d",
+        ),
+        Key(
+            "generations",
+            Number(0, 1_000_000),
+            "How many generations before the active one stay, to roll back to, with their components.",
+            100,
+        ),
+    ),
+)
 DEFAULTS: Final = TableOf("[defaults]", tuple(Key(kind, table, "") for kind, table in SETTINGS.items()))
 MANIFEST: Final = TableOf(
     "the manifest",
@@ -112,11 +135,12 @@ MANIFEST: Final = TableOf(
             "What this daemon runs, and how much of it; several may share the work, each with a name.",
         ),
         Key("limits", LIMITS, "What all components together may use."),
+        Key("retention", RETENTION, "How long what nobody needs any more is kept."),
         Key("defaults", DEFAULTS, "Settings of all components of a kind."),
         *(Key(kind, TablesOf(table), f"Components of the kind {kind}.") for kind, table in COMPONENT.items()),
         Key("stub", TablesOf(STUB), "Functions that are never run: somebody else gives the result."),
         Key("secrets", SECRETS, "Where the values are that the host puts into requests."),
         Key("token", TablesOf(TOKEN, most=1_000), "Who may use the API over TCP."),
     ),
-    dict.fromkeys(("cron", "webhook", "retention"), LATER),
+    dict.fromkeys(("cron", "webhook"), LATER),
 )

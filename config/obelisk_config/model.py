@@ -68,6 +68,7 @@ class Daemon(msgspec.Struct, frozen=True):
     listen: tuple[Listen, ...]
     log: Log
     stop_grace: timedelta
+    traces: bool
 
 
 class Executor(msgspec.Struct, frozen=True):
@@ -84,6 +85,13 @@ class QueueLimits(msgspec.Struct, frozen=True):
 
     max_pending: int
     when_full: WhenFull
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """The `[retention]` table. `finished` None: for ever; `generations` counts those before the active one."""
+
+    finished: timedelta | None
+    generations: int
 
 
 class Backoff(msgspec.Struct, frozen=True):
@@ -291,6 +299,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """By name, in the order of the file."""
     tokens: tuple[Token, ...] = ()
     """In the order of the file, with names and hashes of their own."""
+    retention: Retention = Retention(timedelta(days=30), 100)
 
     def component(self, name: str) -> ComponentSpec | None:
         """Find a component by its name."""

@@ -23,6 +23,7 @@ from obelisk_config.model import (
     Listen,
     Manifest,
     QueueLimits,
+    Retention,
     StubSpec,
     UnixListen,
 )
@@ -86,6 +87,7 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
         stubs,
         {name: located(source, file.absolute().parent) for name, source in parsed.get("secrets", {}).items()},
         tokens(parsed.get("token", []), root.child("token")),
+        msgspec.convert(keys.RETENTION.defaults() | parsed.get("retention", {}), Retention),
     )
     check_secrets(parsed, components, positions, root)
     partial = len(components) + len(stubs) < authored or len(parsed) < len(document.values)

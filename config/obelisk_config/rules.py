@@ -7,12 +7,14 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from obelisk_config.place import INVALID, Place
 from obelisk_config.units import format_duration, format_size, parse_duration, parse_size
+
+NEVER: Final = "never"
 
 
 class FormError(ValueError):
@@ -115,9 +117,9 @@ class Duration(msgspec.Struct, frozen=True):
     least: timedelta
     most: timedelta
 
-    def parse(self, value: object, place: Place) -> object:
-        """Check it."""
-        hint = 'write a whole number and ms, s, m, h or d, for example "250ms", "30s", "1m30s", "7d"'
+    def parse(self, value: object, place: Place, instead: str = "") -> object:
+        """Check it; `instead` says in hints what else it may be."""
+        hint = f'write a whole number and ms, s, m, h or d, for example "250ms", "30s", "1m30s", "7d"{instead}'
         if not isinstance(value, str):
             unit = f' (seconds would be "{value}s")' if type(value) is int and value >= 0 else ""
             return wrong_type(place, "a duration in quotes", value, hint + unit)
@@ -128,9 +130,19 @@ class Duration(msgspec.Struct, frozen=True):
         if not self.least <= duration <= self.most:
             range_ = f'from "{format_duration(self.least)}" to "{format_duration(self.most)}"'
             return place.error(
-                "out_of_range", f'{place.name}: "{value}" is not {range_}', f"choose a duration {range_}"
+                "out_of_range", f'{place.name}: "{value}" is not {range_}', f"choose a duration {range_}{instead}"
             )
         return duration
+
+
+class DurationOrNever(msgspec.Struct, frozen=True):
+    """A duration in a range, or `"never"`, which is given as None."""
+
+    duration: Duration
+
+    def parse(self, value: object, place: Place) -> object:
+        """Check it."""
+        return None if value == NEVER else self.duration.parse(value, place, f', or "{NEVER}"')
 
 
 class Size(msgspec.Struct, frozen=True):

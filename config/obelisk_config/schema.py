@@ -13,7 +13,19 @@ from obelisk_config import keys, stubs
 from obelisk_config.component_keys import Only
 from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
 from obelisk_config.listening import ADDRESS, LISTEN_TABLE, ListenEntry
-from obelisk_config.rules import Boolean, Choice, Duration, Key, Listing, Number, Rule, Size, Text
+from obelisk_config.rules import (
+    NEVER,
+    Boolean,
+    Choice,
+    Duration,
+    DurationOrNever,
+    Key,
+    Listing,
+    Number,
+    Rule,
+    Size,
+    Text,
+)
 from obelisk_config.secrets import SECRET, SecretEntry
 from obelisk_config.tables import MapOf, TableOf, TableOrTables, TablesOf
 from obelisk_config.tokens import Moment
@@ -83,6 +95,8 @@ def _value(rule: Rule) -> Schema:
             return {"type": "boolean"}
         case Duration():
             return {"type": "string", "pattern": _whole(DURATION_PATTERN)}
+        case DurationOrNever():
+            return {"anyOf": [{"const": NEVER}, _value(rule.duration)]}
         case Size():
             return {"type": "string", "pattern": _whole(SIZE_PATTERN)}
         case Choice():
@@ -120,6 +134,8 @@ def _range(rule: Rule) -> str:
     match rule:
         case Duration():
             return f'From "{format_duration(rule.least)}" to "{format_duration(rule.most)}".'
+        case DurationOrNever():
+            return _range(rule.duration)
         case Size():
             return f'From "{format_size(rule.least)}" to "{format_size(rule.most)}".'
         case _:

@@ -22,13 +22,14 @@ from obelisk_config.model import (
     FunctionSettings,
     InlineStub,
     QueueLimits,
+    Retention,
     SecretSource,
     StubSpec,
     TcpListen,
     Token,
     WitStub,
 )
-from obelisk_config.rules import Duration, Key, Rule, Size
+from obelisk_config.rules import NEVER, Duration, DurationOrNever, Key, Rule, Size
 from obelisk_config.tables import TableOf, toml, toml_key
 from obelisk_config.units import format_duration, format_size
 
@@ -56,6 +57,11 @@ def executor_table(executor: Executor) -> str:
 def queue_limits(limits: QueueLimits) -> Written:
     """Write `[limits]`."""
     return {f"limits.{name}": text for name, text in _texts(keys.LIMITS.keys, limits)}
+
+
+def retention(kept: Retention) -> Written:
+    """Write `[retention]`."""
+    return {f"retention.{name}": text for name, text in _texts(keys.RETENTION.keys, kept)}
 
 
 def function(kind: ComponentKind, settings: FunctionSettings) -> Written:
@@ -103,7 +109,7 @@ def _texts(of: Iterable[Key], values: Any) -> Iterator[tuple[str, str]]:
         value = getattr(values, key.name)
         if isinstance(key.rule, TableOf):
             yield from ((f"{key.name}.{name}", text) for name, text in _texts(key.rule.keys, value))
-        elif value is not None:
+        elif value is not None or isinstance(key.rule, DurationOrNever):
             yield key.name, toml(_authored(key.rule, value))
 
 
@@ -111,6 +117,8 @@ def _authored(rule: Rule, value: Any) -> object:
     match rule:
         case Duration():
             return format_duration(value)
+        case DurationOrNever():
+            return NEVER if value is None else format_duration(value)
         case Size():
             return format_size(value)
         case _:

@@ -7,6 +7,8 @@ from obelisk_daemon.errors import CallerError
 
 _NAME: Final = r"%?[a-zA-Z][a-zA-Z0-9-]*"
 _INTERFACE: Final = rf"{_NAME}:{_NAME}/{_NAME}(@[0-9A-Za-z.+-]+)?"
+FORM: Final = rf"{_INTERFACE}\.{_NAME}"
+"""A full name, as a regular expression of Python and of ECMAScript."""
 _FFQN: Final = re.compile(rf"(?P<interface>{_INTERFACE})\.(?P<function>{_NAME})")
 
 

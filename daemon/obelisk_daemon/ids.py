@@ -4,6 +4,7 @@ An id made here sorts by the time it was made. Ids of children are derived, so t
 (DESIGN.md section 2).
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Final, NewType
@@ -19,10 +20,18 @@ RunId = NewType("RunId", str)
 FailureId = NewType("FailureId", str)
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID: Final = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
-_TOP_LEVEL: Final = re.compile(rf"E_{_ULID}")
-_EXECUTION: Final = re.compile(rf"E_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})*")
-_DELAY: Final = re.compile(rf"Delay_{_ULID}(\.[ong]:[^.\s/]{{1,128}}_[0-9]{{1,9}})+")
+ULID_FORM: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+"""A regular expression of Python and of ECMAScript, as the forms below."""
+# Python and ECMAScript don't agree on what white space is, so the characters that only one of them means are told.
+_MEMBER: Final = r"\.[ong]:[^.\s/\x00-\x1f\x7f-\x9f\ufeff]{1,128}_[0-9]{1,9}"
+TOP_LEVEL_ID_FORM: Final = f"E_{ULID_FORM}"
+EXECUTION_ID_FORM: Final = f"E_{ULID_FORM}({_MEMBER})*"
+DELAY_ID_FORM: Final = f"Delay_{ULID_FORM}({_MEMBER})+"
+MAX_ID: Final = 1_000
+"""Characters of any id."""
+_TOP_LEVEL: Final = re.compile(TOP_LEVEL_ID_FORM)
+_EXECUTION: Final = re.compile(EXECUTION_ID_FORM)
+_DELAY: Final = re.compile(DELAY_ID_FORM)
 _RANDOM_BITS: Final = 80
 
 
@@ -69,6 +78,16 @@ class IdSource:
         return FailureId(f"Err_{self.ulid()}")
 
 
+def retry_id(original: ExecutionId) -> ExecutionId:
+    """Name the execution that repeats another one where many are repeated: asked for twice, it is made once.
+
+    It has the time of the original's root, and the rest from a hash of the original's id.
+    """
+    digest = hashlib.sha256(f"retry {original}".encode()).digest()
+    drawn = int.from_bytes(digest[:10]) & (1 << _RANDOM_BITS) - 1
+    return ExecutionId(f"{original[:12]}{encode_ulid(0, drawn)[10:]}")
+
+
 def child_id(parent: ExecutionId, join_set: str, number: int) -> ExecutionId:
     """Name the `number`-th (from 1) child of a join set."""
     return ExecutionId(f"{parent}.{join_set}_{number}")
@@ -85,7 +104,7 @@ def parse_execution_id(text: str) -> ExecutionId:
     Raises:
         CallerError: `invalid_execution_id`, for the caller to correct.
     """
-    if len(text) > 1_000 or not _EXECUTION.fullmatch(text):
+    if len(text) > MAX_ID or not _EXECUTION.fullmatch(text):
         raise CallerError("invalid_execution_id", f"{text[:80]!r} is not an execution id; one looks like E_<ULID>")
     return ExecutionId(text)
 
@@ -110,7 +129,7 @@ def parse_delay_id(text: str) -> DelayId:
     Raises:
         CallerError: `invalid_delay_id`.
     """
-    if len(text) > 1_000 or not _DELAY.fullmatch(text):
+    if len(text) > MAX_ID or not _DELAY.fullmatch(text):
         raise CallerError("invalid_delay_id", f"{text[:80]!r} is no delay's id; one looks like Delay_<ULID>.n:a_1")
     return DelayId(text)
 

@@ -216,7 +216,7 @@ class _Maker:
                     self.blocked = known
                     made = asleep.make(known, at)
                     made.row["join_missing"] = 1
-                    made.delays.append((delay_id(known, "o:1", 1), known, "o:1", due_at, 0))
+                    made.delays.append((delay_id(known, "o:1", 1), known, "o:1", due_at, at, 0))
                     yield made
                 case _:
                     yield later.make(known, at)
@@ -264,7 +264,7 @@ def _insert(connection: sqlite3.Connection, batch: list[_Made]) -> None:
         connection.executemany(_STATEMENTS.get(statement) or SQL[statement], values)
 
 
-_STATEMENTS: Final = {"insert_delay_whole": "INSERT INTO delay VALUES (?, ?, ?, ?, ?)"}
+_STATEMENTS: Final = {"insert_delay_whole": "INSERT INTO delay VALUES (?, ?, ?, ?, ?, ?)"}
 _PROJECTION: Final = (
     "digest",
     "changed_at",

@@ -1,6 +1,7 @@
 """The list of executions and the page of one, in a browser."""
 
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
@@ -63,31 +64,43 @@ def test_an_execution_has_its_values_its_timeline_and_its_log(api: Api, open_pag
     expect(page.get_by_role("region", name="Parameters")).to_contain_text("[10]")
 
 
-def wait_for(page: Page, condition: str, before: float) -> None:
-    """Wait until the second bar is as wanted."""
-    read = "const {x, width} = Object.fromEntries([...bar.attributes].map((one) => [one.name, Number(one.value)]))"
-    bar = "const bar = document.querySelectorAll('rect.bar.ok')[1]"
-    page.wait_for_function(f"before => {{ {bar}; {read}; return {condition} }}", arg=before)
-
-
-def test_the_timeline_is_zoomed_by_keys_and_moved(api: Api, open_page: Open) -> None:
+def test_the_timeline_is_zoomed_and_moved_by_keys_buttons_and_the_wheel(api: Api, open_page: Open) -> None:
     api.call(execution_id(4), FIBOA, 10, 2)
     page = open_page(f"#/executions/{execution_id(4)}")
-    bar = page.locator("svg.timeline rect.bar.ok").nth(1)
     chart = page.locator("svg.timeline")
-    expect(bar).to_be_visible()
+    shown = re.compile(r"shows ([\d.]+) (m?s|µs), from (-?[\d.]+) (m?s|µs) on")
+    expect(chart).to_have_attribute("aria-description", shown)
 
-    def width() -> float:
-        return float(str(bar.get_attribute("width")))
+    def view() -> tuple[float, float]:
+        """Give how much is shown and from where on, in microseconds."""
+        units = {"µs": 1, "ms": 1_000, "s": 1_000_000}
+        found = shown.fullmatch(str(chart.get_attribute("aria-description")))
+        assert found
+        return float(found[1]) * units[found[2]], float(found[3]) * units[found[4]]
 
-    before = width()
-    chart.press("+")
-    wait_for(page, "width > 1.4 * before", before)
-    left = float(str(bar.get_attribute("x")))
-    chart.press("ArrowRight")
-    wait_for(page, "x < before", left)
-    chart.press("0")
-    wait_for(page, "width == before", before)
+    def after(act: Callable[[], None]) -> tuple[float, float]:
+        before = str(chart.get_attribute("aria-description"))
+        act()
+        expect(chart).not_to_have_attribute("aria-description", before)
+        return view()
+
+    whole = view()
+    zoomed = after(lambda: chart.press("+"))
+    assert zoomed[0] < 0.7 * whole[0]
+    assert zoomed[1] > whole[1]
+    moved = after(lambda: chart.press("ArrowRight"))
+    assert moved[0] == zoomed[0]
+    assert moved[1] > zoomed[1]
+    wider = after(page.get_by_role("button", name="Zoom out").click)
+    assert wider[0] > moved[0]
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 600, box["y"] + 40)
+    page.mouse.down()
+    dragged = after(lambda: page.mouse.move(box["x"] + 700, box["y"] + 40, steps=4))
+    page.mouse.up()
+    assert dragged[1] < wider[1]
+    assert after(lambda: chart.press("0")) == whole
 
 
 def test_an_execution_is_cancelled_after_a_question(api: Api, open_page: Open) -> None:

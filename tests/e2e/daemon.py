@@ -344,7 +344,7 @@ def running(directory: Path, artifacts: Path, *tables: str) -> Iterator[Daemon]:
         daemon.end()
 
 
-def run(command: list[str], directory: Path, **environ: str) -> Run:
+def run(command: list[str], directory: Path, seconds: float = DEADLINE, **environ: str) -> Run:
     """Run a command to its end."""
     done = subprocess.run(
         command,
@@ -353,7 +353,7 @@ def run(command: list[str], directory: Path, **environ: str) -> Run:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=seconds,
     )
     return Run(done.returncode, done.stdout, done.stderr)
 

@@ -1,6 +1,6 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -9,7 +9,14 @@ from obelisk_daemon.api.catalog import FunctionCatalog
 from obelisk_daemon.api.live.live import Live
 from obelisk_daemon.api.live.sources import ServiceSources
 from obelisk_daemon.api.live.streams import MAX_STREAMS
-from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, FunctionInfo, NewCall, Services
+from obelisk_daemon.api.services import (
+    CancelReport,
+    ComponentInfo,
+    DaemonStatus,
+    FunctionInfo,
+    NewCall,
+    Services,
+)
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
@@ -37,18 +44,17 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, IdSource, RunId, owner_of
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import (
-    Census,
     Change,
     Delay,
     ListFilter,
     LogLine,
     ResponseChange,
-    Sizes,
     StateChange,
     StoredLog,
     Summary,
     SummaryPage,
 )
+from tests.fakes.capacity import FakeCapacity
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
@@ -110,7 +116,7 @@ def execution_id(number: int = 1) -> ExecutionId:
     return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
 
 
-class FakeWorld(FakeFollowing):
+class FakeWorld(FakeFollowing, FakeCapacity):
     """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
 
     def __init__(self, watcher: Watcher | None = None, max_streams: int = MAX_STREAMS) -> None:
@@ -134,7 +140,6 @@ class FakeWorld(FakeFollowing):
         self.reads = 0
         self.submitted = 0
         self.calls: list[NewCall] = []
-        self.counted: tuple[Census, ...] = ()
         self.not_ready: str | None = None
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
@@ -289,6 +294,7 @@ class FakeWorld(FakeFollowing):
             hot=1,
             state_dir="/var/lib/obelisk",
             pid=4242,
+            executors=self.local_executors,
             degraded=self.degraded,
             not_ready=self.not_ready,
         )
@@ -379,18 +385,3 @@ class FakeWorld(FakeFollowing):
 
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         return StoredLog(self.logs[execution_id], self.delivered.get(execution_id, []))
-
-    async def automatic_pauses(self) -> Mapping[str, int]:
-        return {}
-
-    async def locked_of(self, component: str) -> int:
-        return 0
-
-    async def counts(self) -> Mapping[str, int]:
-        return {"pending": 1, "blocked": 2}
-
-    async def census(self, at: Instant) -> Sequence[Census]:
-        return self.counted
-
-    async def sizes(self) -> Sizes:
-        return Sizes(database=8_192, wal=4_096, disk=1 << 30, disk_free=1 << 29)

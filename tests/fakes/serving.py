@@ -92,3 +92,10 @@ async def until_watched(world: FakeWorld) -> None:
     async with asyncio.timeout(10):
         while not world.watcher.waiting:
             await asyncio.sleep(0)
+
+
+async def until_followed(world: FakeWorld) -> None:
+    """Wait until a client follows."""
+    async with asyncio.timeout(10):
+        while not len(world.live.streams):
+            await asyncio.sleep(0)

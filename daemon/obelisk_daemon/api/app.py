@@ -7,15 +7,26 @@ from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins.base import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
-from obelisk_daemon import __version__
 from obelisk_daemon.api import audit as audit_routes
-from obelisk_daemon.api import daemon, delays, executions, exposition, logs, manifest, past, replaying, steering, wit
+from obelisk_daemon.api import (
+    bulk,
+    capacity,
+    daemon,
+    delays,
+    executions,
+    exposition,
+    logs,
+    manifest,
+    past,
+    replaying,
+    steering,
+    wit,
+)
 from obelisk_daemon.api.auditing import Audit
+from obelisk_daemon.api.exactness import require_exact
 from obelisk_daemon.api.live import routes as live
 from obelisk_daemon.api.problems import on_bug, on_http_error, on_obelisk_error, on_too_deep
 from obelisk_daemon.api.requests import ApiRequest
@@ -30,6 +41,8 @@ DEFAULT_MAX_BODY: Final = 8 << 20
 """Bytes."""
 _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
+    *capacity.ROUTES,
+    *bulk.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,
     *why.ROUTES,
@@ -55,7 +68,11 @@ class _App(Litestar):
 def make_app(services: Services, audit: Audit, max_body: int = DEFAULT_MAX_BODY) -> Litestar:
     """Make the application. `max_body` is in bytes; a longer body is refused with 413."""
     return _App(
-        route_handlers=[Router("/v1", route_handlers=[*_ROUTES, openapi]), exposition.metrics, *ui.ROUTES],
+        route_handlers=[
+            Router("/v1", route_handlers=[*_ROUTES, openapi], before_request=require_exact),
+            exposition.metrics,
+            *ui.ROUTES,
+        ],
         state=State(
             {"services": services, "audit": audit, "census": exposition.LastCensus(), "ui_files": read_files()}
         ),
@@ -83,13 +100,7 @@ async def openapi(request: ApiRequest) -> Response[dict[str, Any]]:
 
 def openapi_document() -> dict[str, Any]:
     """Make the OpenAPI 3.1 document of all routes from their types."""
-    config = OpenAPIConfig(
-        title="obeliskd",
-        version=__version__,
-        description="The HTTP API of the durable workflow engine obeliskd.",
-        render_plugins=[JsonRenderPlugin()],
-        use_handler_docstrings=True,
-        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
-    )
-    app = _App(route_handlers=[Router("/v1", route_handlers=_ROUTES)], openapi_config=config, logging_config=None)
-    return app.openapi_schema.to_schema()
+    from obelisk_daemon.api.openapi.document import configuration, make_document
+
+    routes = [Router("/v1", route_handlers=_ROUTES)]
+    return make_document(_App(route_handlers=routes, openapi_config=configuration(), logging_config=None))

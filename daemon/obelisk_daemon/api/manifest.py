@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Final
 
 from litestar import get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from obelisk_config.difference import Difference
 from obelisk_daemon.api import manifest_documents as documents
@@ -25,6 +25,7 @@ from obelisk_daemon.deployment.reports import PlanReport
 _MAX_MANIFEST: Final = 8 << 20
 """Bytes; a manifest may have half of it, and says so with a place."""
 Before = Annotated[int | None, QueryParameter(ge=1, le=MAX_POSITION, description="Only generations below this.")]
+Number = Annotated[int, PathParameter(ge=0, le=MAX_POSITION, description="0 for the active one.")]
 Flag = Annotated[bool, QueryParameter()]
 
 
@@ -44,7 +45,7 @@ async def generations(request: ApiRequest, before: Before = None, limit: Limit =
 
 
 @get("/manifest/generations/{number:int}", responses=PROBLEMS, summary="Show a generation with its manifest")
-async def generation(request: ApiRequest, number: FromPath[int]) -> GenerationManifest:
+async def generation(request: ApiRequest, number: Number) -> GenerationManifest:
     """Give the manifest as it was accepted; of number 0, the active one."""
     return documents.generation_manifest(await services_of(request).manifest.show(number or None))
 

@@ -28,6 +28,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER: Final = "2"
 """Seconds."""
 _LOG: Final = logging.getLogger(__name__)
+_BY_MEANING: Final = ("invalid_due", "invalid_tag", "invalid_filter", "invalid_cursor")
+"""What is wrong there depends on other fields or on ranges, so that no description of the form can tell it."""
 _HTTP_CODES: Final = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -54,7 +56,7 @@ def problem(status: int, code: str, detail: str) -> Problem:
 
 
 def status_of(error: ObeliskError) -> int:
-    """Choose the HTTP status: 400 for a request that can't be read, 422 for one that can't be carried out."""
+    """Choose the HTTP status: 400 for a request of the wrong form, 422 for one that can't be carried out."""
     match error:
         case UnauthenticatedError():
             return 401
@@ -67,7 +69,7 @@ def status_of(error: ObeliskError) -> int:
         case QueueFullError():
             return 429
         case CallerError():
-            return 400 if error.code.startswith("invalid_") else 422
+            return 400 if error.code.startswith("invalid_") and error.code not in _BY_MEANING else 422
         case ComponentError():  # of one that the request brought
             return 422
         case OverloadedError() | HostExhaustedError():

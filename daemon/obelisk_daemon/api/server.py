@@ -18,6 +18,7 @@ from obelisk_daemon.api.connection import Connection
 from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.measuring import Measuring
+from obelisk_daemon.api.methods import AllowedMethods
 from obelisk_daemon.api.services import Services
 from obelisk_daemon.api.slots import DEFAULT_LIMITS, Limits, Slot
 from obelisk_daemon.errors import OperatorError
@@ -109,7 +110,7 @@ class ApiServer:
         self._passed = tuple(passed)
         self._limits = limits
         self._access = access
-        self._check = AccessCheck(make_app(services, access.audit, max_body), access)
+        self._check = AccessCheck(AllowedMethods(make_app(services, access.audit, max_body)), access)
         self._acceptors: list[Acceptor] = []
         self._bound: list[Bound] = []
         self._server: _Server | None = None

@@ -37,7 +37,7 @@ async def print_wit(
     """
     catalog = services_of(request).catalog()
     if component is not None and ffqn is not None:
-        raise CallerError("invalid_request", "give a component or a function, not both")
+        raise CallerError("contradictory", "give a component or a function, not both")
     return await asyncio.to_thread(_document, catalog, _chosen(catalog, component, ffqn), extensions)
 
 

@@ -6,10 +6,11 @@ It stands on `http.client`: importing httpx takes 0.27 s, six times as long as a
 import json
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, Final, NamedTuple, NoReturn
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 from obelisk_daemon.ctl.address import START_HINT, Address
@@ -22,6 +23,10 @@ PATIENCE: Final = 30.0
 _ANSWER_SECONDS: Final = 30.0
 _LONGEST_WAIT: Final = 30.0
 _COMPILING_SECONDS: Final = 600.0
+_SILENCE_SECONDS: Final = 45.0
+"""A stream has a sign of life every 15 s."""
+_LONGEST_LINE: Final = 64 << 20
+T = TypeVar("T")
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 
 
@@ -96,15 +101,67 @@ class Client:
             raise CtlError(TIMED_OUT, "timed_out", "the time given with --timeout is over")
         return left
 
+    @contextmanager
+    def listen(self, path: str, after: str | None, **query: object) -> Iterator[Iterator[bytes]]:
+        """Give the lines of a stream, which goes on after a message; they end when the connection does.
+
+        Raises:
+            CtlError: the stream is refused, the daemon is not there, or the time is over.
+        """
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        connection, response = self._retried(lambda: self._opened(f"{path}?{given}" if given else path, after))
+        try:
+            yield self._lines(response)
+        finally:
+            response.close()
+            connection.close()
+
+    def pause(self) -> None:
+        """Wait a little before a connection that ended is made anew."""
+        self._times.sleep(_PAUSES[1])
+
+    def _opened(self, path: str, after: str | None) -> tuple[HTTPConnection, HTTPResponse]:
+        connection = self._connect()
+        headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": after})
+        try:
+            if connection.sock is not None:
+                connection.sock.settimeout(min(_SILENCE_SECONDS, self._remaining()))
+            connection.request("GET", path, None, headers | self._credentials())
+            response = connection.getresponse()
+            refusal = None if response.status == 200 else response.read()
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise _LostError from error
+        if refusal is None:
+            return connection, response
+        connection.close()
+        _answer(response.status, refusal)
+        raise CtlError(UNREACHABLE, "not_obelisk", "what answers there gives no stream")
+
+    def _lines(self, response: HTTPResponse) -> Iterator[bytes]:
+        """Read lines; each read takes no longer than a daemon that lives lets pass between two signs of life."""
+        try:
+            while line := response.readline(_LONGEST_LINE):
+                self._remaining()
+                yield line
+        except (OSError, HTTPException):
+            self._remaining()
+
+    def _credentials(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
     def _request(
         self, method: str, path: str, body: bytes | None, kind: str = "application/json", patience: float | None = None
     ) -> Answer:
+        return self._retried(lambda: self._once(method, path, (body, kind), patience))
+
+    def _retried(self, once: Callable[[], T]) -> T:
         give_up = self._times.monotonic() + PATIENCE
         tries = 0
         while True:
             self._remaining()
             try:
-                return self._once(method, path, (body, kind), patience)
+                return once()
             except _LostError as lost:
                 if tries == 0:
                     self._note(f"lost the daemon at {self.address}; looking for it for {PATIENCE:.0f} s")
@@ -119,8 +176,7 @@ class Client:
         connection = self._connect()
         body, kind = sent
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind})
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+        headers |= self._credentials()
         if patience is not None and connection.sock is not None:
             connection.sock.settimeout(min(patience, self._remaining()))
         try:
@@ -134,6 +190,7 @@ class Client:
 
     def _connect(self) -> HTTPConnection:
         connection = _connection(self.address, self._ca_file)
+        connection.timeout = min(connection.timeout or _LONGEST_WAIT, self._remaining())
         try:
             connection.connect()
         except OSError as error:

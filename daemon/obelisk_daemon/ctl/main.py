@@ -10,17 +10,22 @@ import typer
 from obelisk_daemon.ctl import (
     audit,
     authoring,
+    bulk,
+    capacity,
     catalog,
     delays,
     executions,
     explaining,
+    following,
     listing,
     manifest,
     replaying,
+    shells,
     status,
     steering,
     submitting,
     tokens,
+    top,
     why,
     wit,
 )
@@ -38,6 +43,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name=PROGRAM,
         cls=Group,
+        add_completion=False,  # typer's scripts don't complete words with a colon; ctl.shells has ours
         help="Operate obeliskd, the durable workflow engine.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -49,9 +55,13 @@ def make_app() -> typer.Typer:
         submitting,
         listing,
         executions,
+        capacity,
+        bulk,
         why,
         steering,
         delays,
+        following,
+        top,
         explaining,
         replaying,
         catalog,
@@ -59,6 +69,7 @@ def make_app() -> typer.Typer:
         authoring,
         manifest,
         tokens,
+        shells,
         audit,
     ):
         module.register(app)
@@ -68,6 +79,9 @@ def make_app() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [shells.COMPLETE]:
+        sys.stdout.writelines(f"{line}\n" for line in shells.complete(make_app(), given[1:]))
+        sys.exit(OK)
     try:
         code = make_app()(given, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:

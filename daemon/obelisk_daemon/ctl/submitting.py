@@ -82,8 +82,9 @@ def _until_finished(session: Session, known: ExecutionId) -> int:
     if not output.as_json:
         output.note(known)
     if "follow" in session.flags:
-        follow_events(session.client, known, output.note if output.as_json else output.line)
-    result = await_result(session.client, known)
+        result = follow_events(session.client, known, output.note if output.as_json else output.line)
+    else:
+        result = await_result(session.client, known)
     output.document({"execution_id": known, "result": result} if output.as_json else result)
     return result_exit_code(result)
 

@@ -1,13 +1,15 @@
 """Waiting for a result, and following what happens until it is there."""
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from obelisk_daemon.ctl.client import Client, segment
 from obelisk_daemon.ctl.failure import TIMED_OUT, CtlError
-from obelisk_daemon.ctl.narration import Event, told
+from obelisk_daemon.ctl.narration import time_of, told
+from obelisk_daemon.ctl.streaming import messages
 
 PAGE: Final = 500
+Result: TypeAlias = dict[str, Any]
 
 
 def await_result(client: Client, execution_id: str) -> dict[str, Any]:
@@ -33,19 +35,18 @@ def await_result(client: Client, execution_id: str) -> dict[str, Any]:
         ) from error
 
 
-def follow_events(client: Client, execution_id: str, show: Callable[[str], None]) -> None:
-    """Show events and responses, in the order of their times, until the execution has finished."""
-    path = f"/v1/executions/{segment(execution_id)}/events"
-    version, seq = 0, 1
-    while True:
-        wait = client.wait_seconds()
-        page = client.get(path, from_=version, responses_from=seq, limit=PAGE, wait=wait).document
-        happened: list[Event] = page["events"] + page["responses"]
-        for event in sorted(happened, key=lambda event: str(event["created_at"])):
-            show(told(event))
-        version, seq = page["next"], page["next_response"]
-        if page["finished"] and len(page["events"]) < PAGE and len(page["responses"]) < PAGE:
-            return
+def follow_events(client: Client, execution_id: str, show: Callable[[str], None], *, logs: bool = False) -> Result:
+    """Show events and responses, in the order of their times, until the execution has finished; give its result."""
+    path = f"/v1/executions/{segment(execution_id)}/follow"
+    for message in messages(client, path, logs="true" if logs else None):
+        match message.event:
+            case "event" | "response":
+                show(told(message.data))
+            case "log":
+                show(f"{time_of(message.data)}  {message.data['level']:<22} {message.data['message']}")
+            case "finished":
+                return cast(Result, message.data["result"])
+    raise AssertionError("a stream goes on until it has finished")
 
 
 def follow_logs(client: Client, execution_id: str, show: Callable[[dict[str, Any]], None]) -> None:

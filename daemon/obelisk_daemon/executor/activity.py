@@ -46,6 +46,8 @@ class ActivityRun(Run):
                 logs.line("warn", f"HTTP {describe(request)}")
         end = conclude_activity(self.concluding(evidence_of(logs, wasi.trace)), self.function.type, ended)
         await self.end(end, logs.take(flush=True))
+        if services.observe_requests is not None:
+            services.observe_requests(self.execution_id, self.state.version - 1, wasi.trace)
 
     async def _attempt(self, wasi: WasiContext, logs: LogBuffer) -> Outcome | Trap | Overrun:
         function = self.function

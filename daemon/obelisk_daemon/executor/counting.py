@@ -15,7 +15,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.outcome import FailureKind, Outcome, Returned
 from obelisk_daemon.executor.children import NEVER
 from obelisk_daemon.metrics import EgressMetrics, ExecutionMetrics
-from obelisk_daemon.storage.records import Recorded
+from obelisk_daemon.storage.records import DelayEnded, Recorded
 from obelisk_daemon.wasm.wasi.context import HttpTrace
 
 _SECOND: Final = 1_000_000
@@ -29,8 +29,10 @@ class Counting:
     def __init__(self, metrics: ExecutionMetrics) -> None:
         self._metrics = metrics
 
-    def observe(self, recorded: Recorded) -> None:
+    def observe(self, recorded: Recorded | DelayEnded) -> None:
         """Count one turn."""
+        if isinstance(recorded, DelayEnded):
+            return
         created = recorded.created
         of = (created.component, kind_of(created))
         for entry in recorded.entries:

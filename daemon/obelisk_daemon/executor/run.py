@@ -1,7 +1,7 @@
 """What runs of activities and of workflows have in common."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -19,7 +19,7 @@ from obelisk_daemon.storage.port import Store, Ticket
 from obelisk_daemon.storage.records import Append, Held, LogLine, NewExecution, NewResponse
 from obelisk_daemon.wasm.guest import Trapped
 from obelisk_daemon.wasm.wasi.client import HttpClient
-from obelisk_daemon.wasm.wasi.context import WasiClock
+from obelisk_daemon.wasm.wasi.context import HttpTrace, WasiClock
 
 DropReason: TypeAlias = Literal[
     "stopping", "cancelled", "conflict", "evicted", "outdated", "overrun", "paused", "upgraded", "yielded"
@@ -47,6 +47,8 @@ class Services(msgspec.Struct):
     plan: ExecutorPlan
     forward: Callable[[ExecutionId, Level, str], None]
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    observe_requests: Callable[[ExecutionId, int, Sequence[HttpTrace]], None] | None = None
+    """Takes the HTTP of an attempt once its end is durable, with the version of the event that ended it."""
 
 
 class Neighbours(Protocol):

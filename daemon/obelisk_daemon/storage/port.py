@@ -12,6 +12,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
@@ -224,6 +225,14 @@ class ExecutionReader(Protocol):
 
     async def census(self, at: Instant) -> Sequence[Census]:
         """Count the unfinished executions by component and state, and those of them that wait at a time."""
+        ...
+
+    async def queues(self, at: Instant) -> Sequence[Queue]:
+        """Read what waits and runs of each component that has any of it, or a limit."""
+        ...
+
+    async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
+        """Read the executors that were seen since then, those that started last first."""
         ...
 
     async def sizes(self) -> Sizes:

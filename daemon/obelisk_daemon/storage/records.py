@@ -165,7 +165,17 @@ class Recorded(msgspec.Struct, frozen=True):
     """It was not its run that let it go or ended it: the run is lost, or was dropped."""
 
 
-Observer: TypeAlias = Callable[[Recorded], None]
+class DelayEnded(msgspec.Struct, frozen=True):
+    """A delay fired or was cancelled, and that became durable."""
+
+    execution_id: ExecutionId
+    delay_id: DelayId
+    requested_at: Instant
+    ended_at: Instant
+    cancelled: bool = False
+
+
+Observer: TypeAlias = Callable[[Recorded | DelayEnded], None]
 """Counts or traces; called on the loop, after the commit and in commit order."""
 
 
@@ -257,6 +267,7 @@ class ListFilter(msgspec.Struct, frozen=True):
     until: Instant | None = None
     outcome: Literal["ok", "err", "failed"] | None = None
     failure: FailureKind | None = None
+    unfinished: bool = False
 
 
 class SummaryPage(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """What the daemon needs of a database for its timers, and for what dead executors left."""
 
 from collections.abc import Collection
-from typing import Protocol
+from datetime import timedelta
+from typing import Final, Protocol
 
 import msgspec
 
@@ -10,6 +11,19 @@ from obelisk_daemon.execution.events import Created, Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+
+FORGOTTEN_AFTER: Final = timedelta(days=7)
+"""How long the row of an executor that is gone is kept."""
+
+
+class NewExecutor(msgspec.Struct, frozen=True):
+    """An executor that starts: where, what it offers, and how many runs it takes at a time."""
+
+    executor_id: ExecutorId
+    host: str
+    name: str = "default"
+    labels: tuple[str, ...] = ()
+    max_running: int = 1
 
 
 class TimerStore(Protocol):
@@ -27,8 +41,8 @@ class TimerStore(Protocol):
 class RecoveryStore(Protocol):
     """Executors, their leases, and what dead ones left behind."""
 
-    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
-        """Make the executor known before it locks anything."""
+    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
+        """Make an executor known before it locks anything; those that were not seen for a week are forgotten."""
         ...
 
     async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:

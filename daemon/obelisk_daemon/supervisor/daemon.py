@@ -44,6 +44,7 @@ from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
+from obelisk_daemon.telemetry import tracing
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import guests_in_memory, memory_bound_of_all
@@ -127,10 +128,14 @@ class _Daemon:
             return
         assert self._deployer.running is not None
         self._grace = self._deployer.running.stop_grace
+        traces = await stack.enter_async_context(tracing()) if self._deployer.running.traces else None
+        if traces is not None:
+            store.observe(traces.observe)
         http = HttpClient()
         stack.push_async_callback(http.aclose)
         timers = Timers(store, self._clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
-        common = Common(store, self._clock, self._ids, self._metrics, http)
+        observe_requests = None if traces is None else traces.observe_requests
+        common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
         self._executors = executors = new_executors(common, active, timers)
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -19,8 +20,10 @@ from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
+from obelisk_daemon.wasm.wasi.context import HttpTrace
 
 _log: Final = structlog.get_logger("obeliskd")
 _guest_log: Final = structlog.get_logger("guest")
@@ -34,6 +37,7 @@ class Common(msgspec.Struct, frozen=True):
     ids: IdSource
     metrics: Metrics
     http: HttpClient
+    observe_requests: Callable[[ExecutionId, int, Sequence[HttpTrace]], None] | None = None
 
 
 def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
@@ -49,6 +53,7 @@ def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
         plan=active.plan,
         forward=_forward,
         metrics=common.metrics,
+        observe_requests=common.observe_requests,
     )
     members = []
     for spec in active.candidate.manifest.executors:
@@ -63,8 +68,10 @@ async def recover(common: Common, executors: Executors, active: Active) -> None:
     """Make the executors known, and take over what daemons that are no more left behind."""
     store, clock = common.store, common.clock
     alive = [member.services.executor_id for member in executors.members]
-    for executor_id in alive:
-        await store.register_executor(executor_id, socket.gethostname(), clock.now())
+    for member in executors.members:
+        labels = tuple(member.services.plan.labels)
+        new = NewExecutor(member.services.executor_id, socket.gethostname(), member.name, labels, member.max_running)
+        await store.register_executor(new, clock.now())
     recovered = await take_over(store, alive, clock, common.ids)
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
     _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)

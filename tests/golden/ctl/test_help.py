@@ -7,9 +7,14 @@ COMMANDS = [
     "status",
     "submit",
     "list",
+    "queues",
+    "bulk",
+    "executors",
     "show",
     "events",
     "logs",
+    "follow",
+    "top",
     "result",
     "why",
     "cancel",
@@ -23,7 +28,7 @@ COMMANDS = [
     "delay",
     "replay",
 ]
-COMMANDS += ["components", "functions", "wit", "init", "manifest", "token", "ui", "audit"]
+COMMANDS += ["components", "functions", "wit", "init", "manifest", "token", "ui", "audit", "completion"]
 
 
 def test_the_help_lists_every_command(snapshot: SnapshotAssertion) -> None:

@@ -2,8 +2,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
+from obelisk_daemon.api.services import ExecutorInfo
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import (
     ChildFinished,
@@ -18,6 +20,8 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.generations import ALL
 from tests.fakes.api import DIGEST, FIBO, FIBOA, START, FakeWorld, execution_id
 from tests.fakes.serving import ctl_at, serving
 
@@ -45,6 +49,18 @@ def world() -> FakeWorld:
     world.fail(execution_id(2), "wasm trap: unreachable")
     world.create(execution_id(3), FIBO, 4)
     world.add(execution_id(3), LOCKED, TemporarilyFailed(1, "no route", Instant(START + 9_000_000), "error"))
+    world.queued = (
+        Queue("fibo", 7, 3, Instant(START), 5, max_running=4, max_pending=100),
+        Queue("gone", 1, 0),
+        Queue(ALL, 8, 3, Instant(START), 5, max_pending=1_000),
+    )
+    here = ExecutorId("Exr_01JZZZZZZZZZZZZZZZZZZZZZZZ")
+    seen = Instant(START + 1_000_000)
+    other = KnownExecutor(ExecutorId("Exr_x"), "old-host", "gpus", ("gpu",), 4, Instant(START), seen, 1, 2)
+    world.known_executors = (other, replace(other, executor_id=here, host="new-host", running=0))
+    world.local_executors = (
+        ExecutorInfo(name="gpus", executor_id=here, labels=("eu", "gpu"), max_running=8, running=5, hot=6),
+    )
     return world
 
 
@@ -57,6 +73,8 @@ async def path(world: FakeWorld, tmp_path: Path) -> AsyncIterator[Path]:
 COMMANDS = {
     "status": ("status",),
     "list": ("list",),
+    "queues": ("queues",),
+    "executors": ("executors",),
     "list finished": ("list", "--state", "finished", "--limit", "2"),
     "list top level": ("list", "--top-level"),
     "show finished": ("show", execution_id(1)),
@@ -68,6 +86,9 @@ COMMANDS = {
     "result failed": ("result", execution_id(2)),
     "result pending": ("result", execution_id(3)),
     "follow": ("submit", "fibo-workflow.fiboa", "[10, 1]", "--id", execution_id(1), "--follow"),
+    "follow again": ("follow", execution_id(1)),
+    "follow failed with logs": ("follow", execution_id(2), "--logs"),
+    "top": ("top",),
     "cancel": ("cancel", execution_id(3)),
     "components": ("components",),
     "functions": ("functions",),

@@ -29,7 +29,7 @@ def test_a_key_of_the_other_kind_says_which_kind_has_it(explain: Explain, snapsh
 
 
 def test_a_key_of_a_later_version_says_so(explain: Explain, snapshot: SnapshotAssertion) -> None:
-    assert explain("[retention]\nfinished = '30d'\n\n" + component("one", "queue_timeout = '1m'")) == snapshot
+    assert explain("[[cron]]\nname = 'nightly'\n\n" + component("one", "queue_timeout = '1m'")) == snapshot
 
 
 def test_what_holds_for_a_component_is_not_of_a_function(explain: Explain, snapshot: SnapshotAssertion) -> None:
@@ -48,6 +48,11 @@ def test_what_bounds_the_queue_has_bounds_itself(explain: Explain, snapshot: Sna
 
 def test_a_limit_of_one_run_is_not_one_of_all_together(explain: Explain, snapshot: SnapshotAssertion) -> None:
     assert explain("[limits]\nmemory = '1GiB'\nmax_running = 5\nmax_pendng = 5\n") == snapshot
+
+
+def test_what_has_finished_is_kept_for_a_time_or_for_ever(explain: Explain, snapshot: SnapshotAssertion) -> None:
+    texts = ["finished = 30", "finished = 'ever'", "finished = '1s'\ngenerations = -1", "finnished = '1d'"]
+    assert "\n".join(explain(f"[retention]\n{text}\n") for text in texts) == snapshot
 
 
 def test_executors_have_names_of_their_own_and_one_lease(explain: Explain, snapshot: SnapshotAssertion) -> None:

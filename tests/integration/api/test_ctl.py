@@ -10,7 +10,7 @@ from obelisk_daemon.api.listeners import TcpListener
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.ids import parse_submitted_id
 from tests.fakes.api import FIBO, FakeWorld, execution_id
-from tests.fakes.serving import access, ctl, ctl_at, serving, until_watched
+from tests.fakes.serving import access, ctl, ctl_at, serving, until_followed, until_watched
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("http")]
 ID = execution_id()
@@ -58,7 +58,7 @@ async def test_submit_with_wait_and_json_prints_id_and_result_in_one_document(wo
 
 async def test_submit_with_follow_prints_events_while_they_happen(world: FakeWorld, path: Path) -> None:
     running = asyncio.create_task(ctl_at(path, *CALL, "--follow"))
-    await until_watched(world)
+    await until_followed(world)
     world.finish(ID, {"ok": 2})
     run = await running
     lines = run.out.splitlines()

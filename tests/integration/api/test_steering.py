@@ -98,7 +98,7 @@ async def test_a_retry_is_found_though_the_function_has_gone(http: httpx.AsyncCl
 async def test_a_wrong_time_is_refused(http: httpx.AsyncClient, world: FakeWorld, due: object, said: str) -> None:
     assert isinstance(due, dict)
     refused = await http.put(PATH, json={**CALL, **due})
-    assert problem(refused) == (400, "invalid_due")
+    assert problem(refused) == (422, "invalid_due")
     assert said in refused.json()["detail"]
     assert world.submitted == 0
 

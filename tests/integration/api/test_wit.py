@@ -73,7 +73,7 @@ async def test_extensions_bring_the_types_of_the_host_with_them(http: httpx.Asyn
     [
         ({"component": "fibbo"}, 422, "component_not_found"),
         ({"ffqn": "fibo-activity.fibbo"}, 422, "function_not_found"),
-        ({"ffqn": "fibo-activity.fibo", "component": "fibo"}, 400, "invalid_request"),
+        ({"ffqn": "fibo-activity.fibo", "component": "fibo"}, 422, "contradictory"),
         ({"extensions": "perhaps"}, 400, "invalid_request"),
     ],
 )

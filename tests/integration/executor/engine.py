@@ -26,6 +26,7 @@ from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.building import execution_id
 from tests.conformance.world import check_row
@@ -176,7 +177,7 @@ class Lab:
             executors = Executors(services, timers, members)
             alive = [member.services.executor_id for member in members]
             for executor_id in alive:
-                await store.register_executor(executor_id, "test", self.clock.now())
+                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now())
             await take_over(store, alive, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)

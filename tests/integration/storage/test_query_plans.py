@@ -18,6 +18,9 @@ SMALL = {
     "work_in_progress",
     "read_queue_limits",
     "queue_room",
+    "read_queue_lengths",
+    "executors",
+    "forget_executors",
     "functions_requiring",
 }
 """Tables of a few rows, and walks over the unfinished."""
@@ -53,6 +56,7 @@ INDEXED = {
     "functions_with_prefix": "SEARCH execution USING COVERING INDEX execution_function (ffqn>? AND ffqn<?)",
     "unfinished_ids": f"SEARCH execution {COVERED} (status=?)",
     "matching": "SEARCH e USING PRIMARY KEY (execution_id=?)",
+    "executors": f"SEARCH execution {COVERED} (status=? AND executor_id=?)",
     "census": f"SEARCH execution {UNFINISHED} (status=?)",
     "event_time": "SEARCH event USING PRIMARY KEY (execution_id=? AND version=?)",
     "update_by_run": "SEARCH execution USING PRIMARY KEY (execution_id=?)",

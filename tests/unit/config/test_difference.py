@@ -286,6 +286,16 @@ def test_the_limits_of_the_queue_need_no_restart() -> None:
     assert restart_only(found) == ()
 
 
+def test_how_long_what_has_finished_is_kept_needs_no_restart() -> None:
+    found = difference("", "[retention]\nfinished = 'never'\ngenerations = 5\n")
+    assert found.settings == (
+        SettingChange("retention.finished", '"30d"', '"never"'),
+        SettingChange("retention.generations", "100", "5"),
+    )
+    assert restart_only(found) == ()
+    assert difference("[retention]\nfinished = '24h'\n", "[retention]\nfinished = '1d'\n").is_empty
+
+
 def test_a_difference_can_be_sent_as_json() -> None:
     found = difference(component(f"digest = '{ONE}'"), component("timeout = '1s'") + "[limits]\nmax_pending = 1\n")
     assert msgspec.json.decode(msgspec.json.encode(found), type=Difference) == found

@@ -49,6 +49,7 @@ def test_an_empty_manifest_has_the_defaults() -> None:
         (UnixListen("/etc/obelisk/.obelisk/api.sock"),),
         Log("auto", "info"),
         timedelta(seconds=10),
+        False,
     )
     assert empty.executors == (Executor("default", (), 200, timedelta(seconds=15)),)
     assert empty.limits == QueueLimits(1_000_000, "reject")

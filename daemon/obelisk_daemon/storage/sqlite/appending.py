@@ -30,7 +30,8 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     for new in made.scheduled:
         queueing.schedule(tx, new, made.state.changed_at)
     for join_set, delay in made.delays:
-        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, delay.due_at))
+        timed = (delay.due_at, made.state.changed_at)
+        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, *timed))
     _insert_details(tx, made)
     if made.state.status == "finished":
         tx.execute(SQL["delete_delays_of"], (made.execution_id,))

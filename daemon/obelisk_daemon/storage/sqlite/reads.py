@@ -15,6 +15,7 @@ from obelisk_daemon.execution.events import Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
 from obelisk_daemon.storage.records import (
     Census,
@@ -30,7 +31,7 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
     Tree,
 )
-from obelisk_daemon.storage.sqlite import auditing, following, listing, rows, standing
+from obelisk_daemon.storage.sqlite import auditing, capacity, following, listing, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -124,6 +125,14 @@ class Reads:
     async def census(self, at: Instant) -> Sequence[Census]:
         """Count the unfinished executions by component and state."""
         return [Census(*row) for row in await self._all("census", {"at": at})]
+
+    async def queues(self, at: Instant) -> Sequence[Queue]:
+        """Read what waits and runs of each component."""
+        return await self._on_connection(lambda connection: capacity.queues(connection, at))
+
+    async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
+        """Read the executors that were seen since then."""
+        return await self._on_connection(lambda connection: capacity.executors(connection, seen_since, limit))
 
     async def sizes(self) -> Sizes:
         """Measure the files."""

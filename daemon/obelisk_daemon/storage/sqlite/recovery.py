@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 
-from obelisk_daemon.clock import Instant
+from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
@@ -11,7 +11,14 @@ from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.sqlite import rows, writes
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.writer import Transaction
-from obelisk_daemon.storage.upkeep import LostRun
+from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostRun, NewExecutor
+
+
+def register_executor(tx: Transaction, executor: NewExecutor, at: Instant) -> None:
+    """Make an executor known, and forget those that are long gone."""
+    tx.execute(SQL["forget_executors"], (after(at, -FORGOTTEN_AFTER),))
+    values = (executor.executor_id, executor.host, executor.name, ",".join(sorted(executor.labels)))
+    tx.execute(SQL["register_executor"], (*values, executor.max_running, at, at))
 
 
 def lost_runs(tx: Transaction, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:

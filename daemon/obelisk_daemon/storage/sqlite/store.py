@@ -20,6 +20,7 @@ from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
     Change,
+    DelayEnded,
     Held,
     LockRequest,
     NewExecution,
@@ -43,7 +44,7 @@ from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from obelisk_daemon.storage.sqlite.writer import Transaction, Writer, WriterConnection, WriteTicket
-from obelisk_daemon.storage.upkeep import LostRun
+from obelisk_daemon.storage.upkeep import LostRun, NewExecutor
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class SqliteStore:
         """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""
         self._observers.append(observer)
 
-    def _observe(self, recorded: Recorded) -> None:
+    def _observe(self, recorded: Recorded | DelayEnded) -> None:
         for observer in self._observers:
             observer(recorded)
 
@@ -156,9 +157,9 @@ class SqliteStore:
 
         return await self._write(earliest)
 
-    async def register_executor(self, executor_id: ExecutorId, host: str, at: Instant) -> None:
+    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
         """Make an executor known."""
-        await self._write(lambda tx: tx.execute(SQL["register_executor"], (executor_id, host, at, at)))
+        await self._write(lambda tx: recovery.register_executor(tx, executor, at))
 
     async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
         """Renew the lease of an executor."""

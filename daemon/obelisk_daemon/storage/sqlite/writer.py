@@ -14,7 +14,7 @@ import aiosqlite
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.metrics import StorageMetrics
-from obelisk_daemon.storage.records import Change, Observer, Recorded, Subscriber, VersionConflictError
+from obelisk_daemon.storage.records import Change, DelayEnded, Observer, Recorded, Subscriber, VersionConflictError
 
 T = TypeVar("T")
 _LARGEST_GROUP: Final = 1_000
@@ -27,7 +27,7 @@ class Transaction:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.changes: list[Change] = []
-        self.recorded: list[Recorded] = []
+        self.recorded: list[Recorded | DelayEnded] = []
 
 
 class WriteTicket(Generic[T]):
@@ -42,7 +42,7 @@ class WriteTicket(Generic[T]):
         self.error: BaseException | None = None
         self.result: T | None = None
         self.changes: list[Change] = []
-        self.recorded: list[Recorded] = []
+        self.recorded: list[Recorded | DelayEnded] = []
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def durable(self) -> None:

@@ -22,6 +22,7 @@ from obelisk_daemon.execution.state import State, apply
 from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.records import (
     CancellationProgress,
+    DelayEnded,
     NewResponse,
     Recorded,
     Release,
@@ -43,7 +44,9 @@ def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
     if row is None:
         return False
     item = DelayFinished(delay_id, cancelled=True)
-    respond(tx, NewResponse(ExecutionId(row["execution_id"]), row["join_set"], at, item))
+    execution_id = ExecutionId(row["execution_id"])
+    respond(tx, NewResponse(execution_id, row["join_set"], at, item))
+    tx.recorded.append(DelayEnded(execution_id, delay_id, row["requested_at"], at, cancelled=True))
     return True
 
 
@@ -164,6 +167,7 @@ def fire_delays(tx: Transaction, at: Instant, limit: int) -> int:
     due = tx.execute(SQL["due_delays"], (at, limit)).fetchall()
     for row in due:
         tx.execute(SQL["delete_delay"], (row["delay_id"],))
-        item = DelayFinished(DelayId(row["delay_id"]))
-        respond(tx, NewResponse(ExecutionId(row["execution_id"]), row["join_set"], at, item))
+        execution_id, delay_id = ExecutionId(row["execution_id"]), DelayId(row["delay_id"])
+        respond(tx, NewResponse(execution_id, row["join_set"], at, DelayFinished(delay_id)))
+        tx.recorded.append(DelayEnded(execution_id, delay_id, row["requested_at"], at))
     return len(due)

@@ -18,6 +18,7 @@ export class ExecutionLog extends EventTarget {
     /** @type {Map<number, any>} */
     this.events = new Map();
     this.asked = new Set();
+    this.isLoading = false;
   }
 
   /** An event, or undefined while it is fetched. @param {number} version */
@@ -51,12 +52,14 @@ export class ExecutionLog extends EventTarget {
 
   /** Have the first events, up to so many, and all responses to them. @param {number} most */
   async load(most) {
+    this.isLoading = true;
     for (let page = 0; page * PAGE < Math.min(this.length, most); page++) await this.fetchPage(page);
     while (this.responses.length < most) {
       const found = await get(executionPath(this.id, "responses") + query({ from: this.responses.length + 1, limit: PAGE }), this.signal);
       this.responses.push(...found.responses.slice(Math.max(0, this.responses.length - (found.responses[0]?.seq ?? 1) + 1)));
       if (found.responses.length < PAGE) break;
     }
+    this.isLoading = false;
     this.changed();
   }
 
@@ -83,6 +86,6 @@ export class ExecutionLog extends EventTarget {
   }
 
   changed() {
-    this.dispatchEvent(new Event("change"));
+    if (!this.isLoading) this.dispatchEvent(new Event("change"));
   }
 }

@@ -21,10 +21,10 @@ export function sayProblem(error) {
  * Open a dialog and wait for its end. `build` fills the form and may return what is asked when it is sent: the value
  * that the promise gives. A throw there is shown, and the dialog stays. Without an answer the promise gives null.
  * @param {string} title @param {(form: HTMLElement) => (() => any) | void} build
- * @param {{ confirm?: string, tone?: string, canCancel?: boolean, wide?: boolean }} [options]
+ * @param {{ confirm?: string, tone?: string, canCancel?: boolean, mayLeave?: boolean, wide?: boolean }} [options]
  * @returns {Promise<any>}
  */
-export function ask(title, build, { confirm = "OK", tone = "primary", canCancel = true, wide = false } = {}) {
+export function ask(title, build, { confirm = "OK", tone = "primary", canCancel = true, mayLeave = true, wide = false } = {}) {
   const content = h("div.dialog-content");
   const trouble = h("div", { "aria-live": "assertive" });
   const confirmButton = h(`button.${tone}`, { type: "submit" }, confirm);
@@ -49,7 +49,7 @@ export function ask(title, build, { confirm = "OK", tone = "primary", canCancel 
       h("form", { on: { submit }, autocomplete: "off" }, h("h2", title), content, trouble,
         h("div.buttons", canCancel && cancel, confirmButton)),
     );
-    dialog.addEventListener("cancel", (event) => !canCancel && event.preventDefault());
+    dialog.addEventListener("cancel", (event) => !mayLeave && event.preventDefault());
     dialog.addEventListener("close", () => (dialog.remove(), resolve(answer)));
     document.body.append(dialog);
     dialog.showModal();

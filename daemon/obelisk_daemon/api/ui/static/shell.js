@@ -84,7 +84,7 @@ function askForToken(problem) {
       h("p.dim", "Kept in this tab only. ", h("code", "obelisk-ctl token new"), " makes one."),
     );
     return () => keepToken(input.value.trim());
-  }, { confirm: "Use it", canCancel: false }).then(() => {
+  }, { confirm: "Use it", canCancel: false, mayLeave: false }).then(() => {
     asking = null;
     showRole().catch(() => {});
   });

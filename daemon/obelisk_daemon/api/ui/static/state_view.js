@@ -1,68 +1,70 @@
-/** The state of an execution after some of its events: what it is, what it waits for, what it has asked for. */
+/** The state of an execution after some of its events: what it was, what it waited for, what it had asked for. */
 
-import { executionPath, get } from "./api.js";
+import { executionPath, get, query } from "./api.js";
 import { fill, h } from "./dom.js";
-import { at, shortDigest } from "./format.js";
+import { lastName } from "./event_words.js";
+import { at, counted, shortDigest } from "./format.js";
 import { chips, facts, idLink, statePill } from "./parts.js";
 
-const MOST_MEMBERS = 50;
+const MOST = 50;
+/** A slider that is pulled passes many versions: only where it rests is asked for. */
+const REST_MILLIS = 60;
 
 /** @param {string} id @param {AbortSignal} signal */
 export function stateAt(id, signal) {
-  const element = h("div.state-at");
+  const element = h("section.state-at", { "aria-label": "State", "aria-live": "polite" });
   let newest = new AbortController();
   return {
     element,
     /** Show the state after the first so many events. @param {number} events */
     async show(events) {
       newest.abort();
-      const mine = (newest = new AbortController());
+      newest = new AbortController();
+      const wanted = AbortSignal.any([signal, newest.signal]);
+      await new Promise((resolve) => setTimeout(resolve, REST_MILLIS));
+      if (wanted.aborted) return;
       try {
-        const state = await get(`${executionPath(id, "state")}?version=${events}`, AbortSignal.any([signal, mine.signal]));
-        if (!mine.signal.aborted) fill(element, describe(state));
+        const state = await get(executionPath(id, "state") + query({ version: events, limit: MOST }), wanted);
+        fill(element, describe(state));
       } catch (error) {
-        if (!mine.signal.aborted && !signal.aborted) fill(element, error.status !== 404 && h("p.dim", error.message));
+        if (!wanted.aborted) fill(element, h("p.dim", error.message));
       }
     },
   };
 }
 
 function describe(state) {
-  const status = { ...state, state: state.state ?? state.status };
+  const waits = state.waiting_for;
   return [
-    h("h3", "State after it ", statePill(status)),
+    h("h3", "State then ", statePill(state)),
     facts([
       ["attempt", state.attempt],
       ["due", state.due_at && at(state.due_at)],
-      ["waits for", state.waiting_for ?? state.join_set],
-      ["code", (state.component_digest ?? state.digest) && h("code", shortDigest(state.component_digest ?? state.digest))],
-      ["pause", state.pause_reason],
+      ["waits for", waits && h("code", waits.join_set)],
+      ["paused by", state.pause_reason],
+      ["code", h("code", { title: state.component_digest }, shortDigest(state.component_digest))],
     ]),
-    (state.join_sets ?? []).map(joinSet),
+    state.pending_total > 0 && h("p", h("b", counted(state.pending_total, "pending request"))),
+    state.pending.slice(0, MOST).map((one) => h("p.member", h("span.chip", one.join_set), member(one))),
+    state.join_sets_total > 0 && h("p", h("b", counted(state.join_sets_total, "join set"))),
+    state.join_sets.map(joinSet),
   ];
 }
 
 function joinSet(set) {
-  const members = set.members ?? [];
-  return h("section.join-set", { "aria-label": `Join set ${set.name ?? set.join_set}` },
-    h("h4", h("code", set.name ?? set.join_set), " ", chips([`${members.length} members`]), set.closed && chips(["closed"])),
-    h("ul.plain", members.slice(0, MOST_MEMBERS).map(member),
-      members.length > MOST_MEMBERS && h("li.dim", `and ${members.length - MOST_MEMBERS} more`)));
+  return h("details.join-set", { open: !set.closed && set.members_total > 0 },
+    h("summary", h("code", set.name), " ", chips([`${set.answered} of ${set.members_total} answered`, `${set.taken} taken`]),
+      set.closing && !set.closed && chips(["closing"]), set.closed && chips(["closed"])),
+    h("ul.plain", set.members.map((one) => h("li.member", member(one))),
+      set.members_total > set.members.length && h("li.dim", `and ${counted(set.members_total - set.members.length, "other")}`)));
 }
 
 function member(one) {
-  const id = one.execution_id ?? one.delay_id ?? one.id;
-  return h("li", h(`span.dot.${tone(one)}`), one.execution_id ? idLink(id) : h("span.mono", { title: id }, "delay"), " ",
-    one.due_at && !one.response && ["due ", at(one.due_at)], h("span.dim", words(one)));
-}
-
-function tone(one) {
-  if (!one.response) return "pending";
-  const result = one.response.result;
-  return !result ? "delay" : "ok" in result ? "ok" : "err";
-}
-
-function words(one) {
-  if (!one.response) return " pending";
-  return one.taken === false ? " arrived, not taken" : " arrived";
+  const tone = one.answered_at ? { finished: "delay", cancelled: "cancelling" }[one.outcome] ?? one.outcome : "pending";
+  return [
+    h(`span.dot.${tone}`),
+    one.execution_id ? [idLink(one.execution_id, lastName(one.ffqn)), " "] : h("span", { title: one.delay_id }, "delay "),
+    one.answered_at ? h("span.dim", `${one.failure_kind ?? one.outcome}${one.taken ? "" : ", not taken yet"}`) : h("span.dim", "pending"),
+    one.due_at && !one.answered_at && [" due ", at(one.due_at)],
+  ];
 }

@@ -19,6 +19,7 @@ export function timeline(choose) {
   let marked = null;
   let most = FIRST_ROWS;
   let waiting = false;
+  let width = 800;
   const chart = svg("svg.timeline", { tabindex: "0", role: "img", "aria-label": "Timeline. Arrow keys move it, plus and minus zoom, 0 shows all." });
   const more = h("button.quiet", { on: { click: () => ((most += 400), draw()) } });
   const tool = (text, title, act) => h("button.quiet.icon", { title, "aria-label": title, on: { click: act } }, text);
@@ -26,9 +27,9 @@ export function timeline(choose) {
     h("div.tools", tool("\u2212", "Zoom out (\u2212)", () => zoom(1.6)), tool("+", "Zoom in (+)", () => zoom(1 / 1.6)), tool("\u2922", "Show all (0)", fit)),
     chart, more);
 
-  const labels = () => (chart.clientWidth < 520 ? 96 : 200);
+  const labels = () => (width < 520 ? 96 : 200);
   const span = () => view ?? [model.from - (model.to - model.from) * 0.01, model.to + (model.to - model.from) * 0.02];
-  const plot = () => Math.max(50, chart.clientWidth - labels() - 8);
+  const plot = () => Math.max(50, width - labels() - 8);
   const x = (time) => labels() + ((time - span()[0]) / (span()[1] - span()[0])) * plot();
 
   function fit() {
@@ -59,10 +60,13 @@ export function timeline(choose) {
   }
 
   function draw() {
+    width = chart.clientWidth; // once: each look at it after a change has all laid out anew
     const rows = model.rows.slice(0, most);
     const height = TOP + rows.length * ROW + 6;
+    const [from, to] = span();
+    chart.setAttribute("aria-description", `shows ${duration(to - from)}, from ${duration(from - model.from)} on`);
     chart.setAttribute("height", height);
-    chart.setAttribute("viewBox", `0 0 ${Math.max(1, chart.clientWidth)} ${height}`);
+    chart.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${height}`);
     const clip = svg("clipPath", { id: "plot" }, svg("rect", { x: labels(), y: 0, width: plot() + 8, height }));
     fill(chart, clip, axis(height), rows.map(drawRow), marked !== null && cursor(height));
     more.hidden = model.rows.length <= most;
@@ -88,17 +92,27 @@ export function timeline(choose) {
     const open = () => (row.id ? go(executionLink(row.id)) : choose(row.version));
     const label = svg(`text.label${row.id ? ".link" : ""}`, { x: 0, y: y + 15, on: { click: open } }, cut(row.label, labels() - 8));
     label.append(svg("title", row.id ?? row.label));
-    const bars = row.bars.map((bar) => {
+    const bars = seen(row.bars).map((bar) => {
       const left = x(bar.from);
-      const width = Math.max(2, x(bar.to) - left);
-      const drawn = svg(`rect.bar.${bar.tone}${bar.isOpen ? ".open" : ""}`, { x: left, y: y + 4, width, height: ROW - 8, rx: 3, on: { click: () => choose(row.version, bar) } }, svg("title", bar.title));
-      return drawn;
+      const shape = { x: left, y: y + 4, width: Math.max(2, x(bar.to) - left), height: ROW - 8, rx: 3 };
+      return svg(`rect.bar.${bar.tone}${bar.isOpen ? ".open" : ""}`, { ...shape, on: { click: () => choose(bar.version ?? row.version) } }, svg("title", bar.title));
     });
     const marks = row.marks.map((mark) => {
       const at = x(mark.at);
       return svg("path.replay", { d: `M${at} ${y + 2}l5 4l-5 4z` }, svg("title", mark.title));
     });
-    return svg("g.row", svg("rect.stripe", { x: 0, y, width: chart.clientWidth, height: ROW }), label, svg("g", { "clip-path": "url(#plot)" }, bars, marks));
+    return svg("g.row", svg("rect.stripe", { x: 0, y, width, height: ROW }), label, svg("g", { "clip-path": "url(#plot)" }, bars, marks));
+  }
+
+  /** The bars that are in view; of many within one pixel, the first. */
+  function seen(bars) {
+    const [from, to] = span();
+    let edge = -Infinity;
+    return bars.filter((bar) => {
+      if (bar.to < from || bar.from > to || x(bar.to) < edge + 0.5) return false;
+      edge = x(bar.to);
+      return true;
+    });
   }
 
   function cursor(height) {

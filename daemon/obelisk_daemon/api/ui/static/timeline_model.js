@@ -4,7 +4,7 @@ import { lastName } from "./event_words.js";
 import { duration, instant } from "./format.js";
 
 /**
- * @typedef {{ from: number, to: number, tone: string, title: string, isOpen?: boolean }} Bar
+ * @typedef {{ from: number, to: number, tone: string, title: string, version?: number, isOpen?: boolean }} Bar
  * @typedef {{ label: string, version: number, bars: Bar[], marks: { at: number, title: string }[], id?: string }} Row
  */
 
@@ -39,10 +39,10 @@ function ownRow(events, { bySet }, end, isOpen) {
   let awaited = null;
   let history = 0;
   const until = (place) => (place + 1 < events.length ? instant(events[place + 1].created_at) : end);
-  const push = (from, to, tone, title, open = false) => {
-    if (to > from || tone !== "running") bars.push({ from, to, tone, title: `${title} ${duration(to - from)}`, isOpen: open });
-  };
   events.forEach((event, place) => {
+    const push = (start, stop, tone, title, open = false) => {
+      if (stop > start || tone !== "running") bars.push({ from: start, to: stop, tone, what: title, isOpen: open, version: event.version });
+    };
     const from = instant(event.created_at);
     const to = until(place);
     const open = isOpen && place === events.length - 1;
@@ -84,12 +84,12 @@ function merged(bars) {
   const joined = [];
   for (const bar of bars) {
     const last = joined.at(-1);
-    if (last?.tone === "running" && bar.tone === "running" && last.to === bar.from && bar.title.startsWith("runs")) {
+    if (last?.tone === "running" && bar.what === "runs" && last.to === bar.from) {
       last.to = bar.to;
-      last.title = `${last.title.split(" ").slice(0, -2).join(" ")} ${duration(last.to - last.from)}`;
       last.isOpen = bar.isOpen;
     } else joined.push({ ...bar });
   }
+  for (const bar of joined) bar.title = `${bar.what} ${duration(bar.to - bar.from)}`;
   return joined;
 }
 

@@ -49,17 +49,17 @@ INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, 
 INSERT INTO tag (key, value, created_at, execution_id) VALUES (?, ?, ?, ?);
 
 -- name: insert_delay
-INSERT INTO delay (delay_id, execution_id, join_set, due_at) VALUES (?, ?, ?, ?);
+INSERT INTO delay (delay_id, execution_id, join_set, due_at, requested_at) VALUES (?, ?, ?, ?, ?);
 
 -- name: due_delays
-SELECT delay_id, execution_id, join_set FROM delay
+SELECT delay_id, execution_id, join_set, requested_at FROM delay
 WHERE due_at <= ? AND is_paused = 0 ORDER BY due_at LIMIT ?;
 
 -- name: delete_delay
 DELETE FROM delay WHERE delay_id = ?;
 
 -- name: take_delay
-DELETE FROM delay WHERE delay_id = ? RETURNING execution_id, join_set;
+DELETE FROM delay WHERE delay_id = ? RETURNING execution_id, join_set, requested_at;
 
 -- name: set_delay_paused
 UPDATE delay SET is_paused = ? WHERE delay_id = ? RETURNING due_at;
@@ -243,7 +243,23 @@ WHERE e.status IN ('pending_at', 'blocked') AND e.status <> 'finished'
   );
 
 -- name: register_executor
-INSERT INTO executor (executor_id, host, started_at, seen_at) VALUES (?, ?, ?, ?);
+INSERT INTO executor (executor_id, host, name, labels, max_running, started_at, seen_at)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- A row is made at every start, so there are few.
+-- name: forget_executors
+DELETE FROM executor WHERE seen_at < ?;
+
+-- name: executors
+SELECT x.executor_id, x.host, x.name, x.labels, x.max_running, x.started_at, x.seen_at,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status = 'locked' AND executor_id = x.executor_id) AS running,
+    (SELECT count(*) FROM execution INDEXED BY execution_unfinished
+     WHERE status <> 'finished' AND status IN ('blocked', 'pending_at') AND executor_id = x.executor_id) AS hot
+FROM executor x WHERE x.seen_at >= ? ORDER BY x.started_at DESC, x.executor_id LIMIT ?;
+
+-- name: read_queue_lengths
+SELECT component, never_started FROM queue_length;
 
 -- name: active_generation
 SELECT * FROM generation ORDER BY number DESC LIMIT 1;

@@ -88,6 +88,7 @@ CREATE TABLE delay (
     execution_id TEXT NOT NULL,
     join_set TEXT NOT NULL,
     due_at INTEGER NOT NULL,
+    requested_at INTEGER NOT NULL,
     is_paused INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delay_due ON delay (due_at) WHERE is_paused = 0;
@@ -179,6 +180,10 @@ CREATE TABLE queue_length (
 CREATE TABLE executor (
     executor_id TEXT PRIMARY KEY,
     host TEXT NOT NULL,
+    -- what it was when it started: its name, what it offers, how many runs it takes
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    max_running INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,96 @@
+"""What happens is seen as it happens, and what happened can be gone through again."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.e2e.daemon import Api, execution_id
+
+NAP = "testing:sleeper/sleeper.nap"
+APPROVAL = "shop:orders/approval.approve"
+DETAILS = {"lines": [], "kind": "gift", "extras": [], "pay": "cash", "raw": [], "rate": 1.0}
+
+
+def test_an_execution_is_followed_to_its_end(api: Api, open_page: Open) -> None:
+    api.submit(execution_id(201), NAP, 3_600_000)
+    page = open_page(f"#/executions/{execution_id(201)}")
+    pill = page.get_by_role("heading", level=1).locator(".pill")
+    expect(pill).to_have_text("blocked")
+    expect(page.locator("svg.timeline rect.bar.open").first).to_be_visible()
+    (delay,) = api.get(f"/v1/executions/{execution_id(201)}/delays")["delays"]
+    api.request("POST", f"/v1/delays/{delay['delay_id']}/cancel")
+    expect(pill).to_have_text("err")
+    expect(page.get_by_role("option").last).to_contain_text("finished")
+    expect(page.get_by_role("region", name="Result")).to_contain_text("the delay was cancelled")
+    expect(page.locator("svg.timeline rect.bar.open")).to_have_count(0)
+    expect(page.get_by_role("region", name="Why it isn't running")).to_have_count(0)
+
+
+def test_the_list_shows_what_comes_and_what_it_becomes(api: Api, open_page: Open) -> None:
+    page = open_page("#/executions?ffqn=testing:sleeper")
+    expect(page.locator("#connection")).to_have_text("live")
+    api.submit(execution_id(202), NAP, 3_600_000)
+    row = page.locator(f"tr[data-key='{execution_id(202)}']")
+    expect(row.locator(".pill")).to_have_text("blocked")
+    api.request("POST", f"/v1/executions/{execution_id(202)}/cancel", {"force": True})
+    expect(row.locator(".pill")).to_have_text("cancelled")
+
+
+def test_children_are_shown_as_a_tree(api: Api, open_page: Open) -> None:
+    api.call(execution_id(203), "testing:nested/outer.run", 10, 2)
+    page = open_page(f"#/executions/{execution_id(203)}/children")
+    tree = page.get_by_role("tree")
+    expect(tree.get_by_role("treeitem")).to_have_count(3)
+    expect(tree.locator("ul a", has_text="fibo.fibo")).to_have_count(2)
+    tree.get_by_role("link", name="testing:fibo/workflow.fiboa").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("fiboa")
+    page.go_back()
+    expect(tree.get_by_role("treeitem")).to_have_count(3)
+
+
+def test_the_slider_goes_through_the_states(api: Api, open_page: Open) -> None:
+    api.call(execution_id(204), "testing:fibo/workflow.fiboa", 10, 2)
+    page = open_page(f"#/executions/{execution_id(204)}")
+    slider, state = page.get_by_label("Version", exact=True), page.get_by_role("region", name="State")
+    expect(state.locator(".pill")).to_have_text("ok")
+    # created, locked, join_set_create, join_set_request, join_next
+    slider.fill("4")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("waits for")
+    expect(state.locator(".pill")).to_have_text("blocked")
+    expect(state).to_contain_text("1 pending request")
+    expect(state).to_contain_text("o:1")
+    expect(page.locator("svg.timeline line.cursor")).to_be_attached()
+    slider.press("ArrowLeft")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("child requested")
+    expect(state.locator(".pill")).to_have_text("running")
+    slider.press("Home")
+    expect(state.locator(".pill")).to_have_text("pending")
+
+
+def test_a_stub_that_is_given_its_result_elsewhere_is_seen_to_finish(api: Api, open_page: Open) -> None:
+    api.submit(execution_id(205), APPROVAL, 7, DETAILS)
+    page = open_page(f"#/executions/{execution_id(205)}")
+    expect(page.get_by_role("region", name="Why it isn't running")).to_contain_text("somebody to give it its result")
+    api.request("POST", f"/v1/executions/{execution_id(205)}/stub", {"err": "too late"})
+    expect(page.get_by_role("region", name="Result")).to_contain_text('{ err: "too late" }')
+
+
+def test_logs_are_shown(api: Api, open_page: Open) -> None:
+    api.call(execution_id(206), "testing:fibo/fibo.fibo", 10)
+    page = open_page(f"#/executions/{execution_id(206)}/logs")
+    expect(page.get_by_text("Nothing has been logged or printed.")).to_be_visible()
+
+
+def test_the_dashboard_counts_what_there_is(api: Api, open_page: Open) -> None:
+    page = open_page("#/")
+    blocked = page.locator("a.stat", has_text=re.compile("blocked"))
+    before = int(str(blocked.locator("b").text_content()))
+    for number in (207, 208):
+        api.submit(execution_id(number), NAP, 3_600_000)
+    expect(blocked.locator("b")).to_have_text(str(before + 2))
+    expect(page.locator("svg.chart path.line").first).to_be_attached()
+    blocked.click()
+    expect(page.locator(f"tr[data-key='{execution_id(208)}']")).to_be_visible()
+    for number in (207, 208):
+        api.request("POST", f"/v1/executions/{execution_id(number)}/cancel", {"force": True})

@@ -1,0 +1,39 @@
+"""What is counted, and the queues and executors that a test has put there."""
+
+from collections.abc import Mapping, Sequence
+
+from obelisk_daemon.api.services import ExecutorInfo
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.generations import ALL
+from obelisk_daemon.storage.records import Census, Sizes
+
+
+class FakeCapacity:
+    """What the reader tells of them; `local_executors` are the engine's own."""
+
+    queued: tuple[Queue, ...] = (Queue(ALL),)
+    known_executors: tuple[KnownExecutor, ...] = ()
+    local_executors: tuple[ExecutorInfo, ...] = ()
+    counted: tuple[Census, ...] = ()
+
+    async def queues(self, at: Instant) -> Sequence[Queue]:
+        return self.queued
+
+    async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
+        return [one for one in self.known_executors if one.seen_at >= seen_since][:limit]
+
+    async def automatic_pauses(self) -> Mapping[str, int]:
+        return {}
+
+    async def locked_of(self, component: str) -> int:
+        return 0
+
+    async def counts(self) -> Mapping[str, int]:
+        return {"pending": 1, "blocked": 2}
+
+    async def census(self, at: Instant) -> Sequence[Census]:
+        return self.counted
+
+    async def sizes(self) -> Sizes:
+        return Sizes(database=8_192, wal=4_096, disk=1 << 30, disk_free=1 << 29)
