@@ -4,6 +4,7 @@ An id made here sorts by the time it was made. Ids of children are derived, so t
 (DESIGN.md section 2).
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Final, NewType
@@ -75,6 +76,16 @@ class IdSource:
     def failure(self) -> FailureId:
         """Make the id of a recorded failure."""
         return FailureId(f"Err_{self.ulid()}")
+
+
+def retry_id(original: ExecutionId) -> ExecutionId:
+    """Name the execution that repeats another one where many are repeated: asked for twice, it is made once.
+
+    It has the time of the original's root, and the rest from a hash of the original's id.
+    """
+    digest = hashlib.sha256(f"retry {original}".encode()).digest()
+    drawn = int.from_bytes(digest[:10]) & (1 << _RANDOM_BITS) - 1
+    return ExecutionId(f"{original[:12]}{encode_ulid(0, drawn)[10:]}")
 
 
 def child_id(parent: ExecutionId, join_set: str, number: int) -> ExecutionId:

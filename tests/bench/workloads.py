@@ -36,6 +36,7 @@ from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
+from tests.bench.following import follow
 from tests.bench.reloading import reload
 from tests.bench.rows import Row
 
@@ -147,6 +148,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "instantiation": instantiation,
     "start": start,
     "reload": reload,
+    "follow": follow,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")

@@ -63,6 +63,9 @@ FILTERS = {
     "unfinished failure": ListFilter(failure="trap", status="locked"),
     "failed with a label and a tag": ListFilter(outcome="failed", label="gpu", tags=(("team", "blue"),)),
     "pending with a label": ListFilter(status="pending_at", label="gpu", ffqn_prefix=ACTIVITY),
+    "unfinished": ListFilter(unfinished=True),
+    "unfinished of a function": ListFilter(unfinished=True, ffqn_prefix=ACTIVITY, top_level=True),
+    "unfinished and finished": ListFilter(unfinished=True, status="finished"),
     "top level of a parent": ListFilter(parent=PARENT, top_level=True),
 }
 

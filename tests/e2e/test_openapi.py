@@ -77,6 +77,7 @@ def _known(daemon: Daemon) -> dict[str, list[str]]:
         "execution_id": [*(execution_id(number) for number in range(1, 10)), *api.children(OK)[:1]],
         "delay_id": delays[1:],  # of an execution that is not told, so that nobody cancels it
         "POST /v1/delays/{delay_id}/cancel delay_id": delays[:1],
+        "POST /v1/executions/{execution_id}/stub execution_id": [ASKED, OK],
         "failure_id": failures,
         "finished": [OK],
     }

@@ -40,5 +40,6 @@ def fits(row: Summary, chosen: ListFilter, required: Sequence[str] = ()) -> bool
         and (chosen.before is None or place_of(row) < chosen.before)
         and (chosen.since is None or row.created_at >= chosen.since)
         and (chosen.until is None or row.created_at < chosen.until)
+        and not (chosen.unfinished and row.status == "finished")
         and (not chosen.top_level or row.parent_id is None)
     )

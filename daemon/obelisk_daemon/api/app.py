@@ -12,6 +12,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon.api import audit as audit_routes
 from obelisk_daemon.api import (
+    bulk,
     capacity,
     daemon,
     delays,
@@ -41,6 +42,7 @@ DEFAULT_MAX_BODY: Final = 8 << 20
 _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
     *capacity.ROUTES,
+    *bulk.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,
     *why.ROUTES,

@@ -28,7 +28,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER: Final = "2"
 """Seconds."""
 _LOG: Final = logging.getLogger(__name__)
-_BY_MEANING: Final = ("invalid_due",)
+_BY_MEANING: Final = ("invalid_due", "invalid_tag", "invalid_filter", "invalid_cursor")
 """What is wrong there depends on other fields or on ranges, so that no description of the form can tell it."""
 _HTTP_CODES: Final = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
 

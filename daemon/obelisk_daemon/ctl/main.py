@@ -10,6 +10,7 @@ import typer
 from obelisk_daemon.ctl import (
     audit,
     authoring,
+    bulk,
     capacity,
     catalog,
     delays,
@@ -55,6 +56,7 @@ def make_app() -> typer.Typer:
         listing,
         executions,
         capacity,
+        bulk,
         why,
         steering,
         delays,

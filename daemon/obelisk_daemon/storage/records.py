@@ -267,6 +267,7 @@ class ListFilter(msgspec.Struct, frozen=True):
     until: Instant | None = None
     outcome: Literal["ok", "err", "failed"] | None = None
     failure: FailureKind | None = None
+    unfinished: bool = False
 
 
 class SummaryPage(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ COMMANDS = [
     "submit",
     "list",
     "queues",
+    "bulk",
     "executors",
     "show",
     "events",

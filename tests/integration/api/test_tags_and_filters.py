@@ -60,7 +60,7 @@ async def test_wrong_tags_are_refused_and_write_nothing(
     http: httpx.AsyncClient, world: FakeWorld, tags: dict[str, str], named: str
 ) -> None:
     answer = await submit(http, ID, tags=tags)
-    assert problem(answer) == (400, "invalid_tag")
+    assert problem(answer) == (422, "invalid_tag")
     assert named in answer.json()["detail"]
     assert world.submitted == 0
 

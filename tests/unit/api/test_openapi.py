@@ -15,6 +15,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/audit",
         "/v1/status",
         "/v1/queues",
+        "/v1/executions/bulk",
         "/v1/executors",
         "/v1/components",
         "/v1/functions",
@@ -72,7 +73,7 @@ def test_submitting_tells_what_200_and_202_mean() -> None:
 
 def test_every_operation_is_known_and_has_a_group_a_summary_and_a_description() -> None:
     document = openapi_document()
-    assert set(OPERATIONS) <= {handler.handler_name for handler in _ROUTES}
+    assert {handler.handler_name for handler in _ROUTES} <= set(OPERATIONS)
     groups = {tag["name"] for tag in document["tags"]}
     for path in document["paths"].values():
         for operation in path.values():

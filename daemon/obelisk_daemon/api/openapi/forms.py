@@ -111,6 +111,7 @@ FORMS: Final[dict[str, Schema]] = {
         "The `id` of a message of an execution's stream.",
         "v12.r3.l456",
     ),
+    "DatabaseFile": {"type": "string", "format": "binary", "description": "A database of SQLite."},
     "Message": {
         "type": "object",
         "description": "A server-sent event. `data` is one JSON document, which `event` names the kind of.",
@@ -150,17 +151,19 @@ _BY_NAME: Final = {
     "created_after": "Time",
     "created_before": "Time",
     "due_in": "Duration",
-    "label": "Label",
     "result": "Result",
 }
 _LISTS: Final = {"events": "Event", "responses": "Response", "logs": "LogLine", "labels": "Label"}
-_PLAIN: Final = {("Submission", "ffqn"), ("list_executions", "ffqn"), ("print_wit", "ffqn")}
+_PLAIN: Final = {
+    (place, "ffqn") for place in ("Submission", "ExecutionFilter", "list_executions", "print_wit", "functions")
+}
 """A shorter name, or the beginning of one, does here."""
 _OTHERS: Final = {
     ("RetryWish", "execution_id"): "NewExecutionId",
     ("FailureDocument", "cause"): "FailureId",
     ("submit_as", "execution_id"): "NewExecutionId",
-    ("list_executions", "cursor"): "ExecutionId",
+    ("audit", "after"): "Time",
+    ("audit", "before"): "Time",
     ("follow", "after"): "StreamPosition",
     ("follow", "Last-Event-ID"): "StreamPosition",
 }
@@ -168,6 +171,7 @@ _OTHERS: Final = {
 LIMITS: Final[dict[tuple[str, str], Schema]] = {
     ("Submission", "priority"): {"minimum": 0, "maximum": 9},
     ("Submission", "labels"): {"maxItems": 64},
+    ("Submission", "tags"): {"maxProperties": 16},
 }
 """Limits of fields beyond their types, by document and field."""
 

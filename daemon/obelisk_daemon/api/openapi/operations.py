@@ -30,7 +30,7 @@ _READS: Final[dict[int, tuple[str, ...]]] = {404: (_NO_EXECUTION,)}
 _CALLS: Final = {
     400: ("invalid_label", "invalid_priority"),
     409: ("execution_exists",),
-    422: (*_FUNCTION, "type_check_failed", "invalid_due"),
+    422: (*_FUNCTION, "type_check_failed", "invalid_due", "invalid_tag"),
     429: ("queue_full",),
 }
 _OF_COMPONENTS: Final = ("invalid_component", "compile_failed", "compile_limit", "not_exported", "unsupported_import")
@@ -51,12 +51,14 @@ _REPLAYS: Final = ("function_not_found", "not_a_workflow", "replay_too_long")
 OPERATIONS: Final[dict[str, Operation]] = {
     "status": Operation("get_status"),
     "components": Operation("list_components"),
-    "functions": Operation("list_functions"),
+    "functions": Operation("list_functions", {422: _FUNCTION}),
     "healthz": Operation("get_health"),
     "readyz": Operation("get_readiness", {503: ("not_ready",)}),
     "submit_as": Operation("submit_execution", _CALLS | _WRITES, _STEERED),
     "submit_new": Operation("submit_new_execution", _CALLS | _WRITES, _STEERED),
-    "list_executions": Operation("list_executions", {400: ("invalid_execution_id",)}),
+    "list_executions": Operation(
+        "list_executions", {400: ("invalid_execution_id",), 422: ("invalid_filter", "invalid_cursor")}
+    ),
     "show": Operation("show_execution", _READS, ("show_failure", "retry_execution", *_STEERED)),
     "result": Operation("get_result", _READS),
     "failure": Operation("show_failure", {404: ("failure_not_found",)}),
@@ -90,6 +92,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "follow_daemon": Operation("follow_daemon"),
     "tree": Operation("show_tree", _READS),
     "state_at": Operation("show_state", _READS | {422: ("version_not_found",)}),
+    "audit": Operation("list_audit", {400: ("invalid_time",)}),
+    "queues": Operation("list_queues"),
+    "executors": Operation("list_executors"),
+    "bulk": Operation("steer_executions", {422: ("invalid_filter", "invalid_cursor")} | _WRITES),
+    "db_stats": Operation("measure_database"),
+    "db_check": Operation("check_database"),
+    "db_vacuum": Operation("vacuum_database", _WRITES),
+    "db_backup": Operation("back_up_database", _WRITES),
     "me": Operation("get_identity"),
     "print_wit": Operation("print_wit", {422: (*_FUNCTION, "component_not_found", "contradictory")}),
     "replay_execution": Operation("replay_execution", _READS | {422: (*_REPLAYS, *_OF_COMPONENTS)}),
@@ -123,6 +133,7 @@ ANSWERS: Final = {
     "readyz": ("application/json", "HealthDocument"),
     "follow": ("text/event-stream", "Message"),
     "follow_daemon": ("text/event-stream", "Message"),
+    "db_backup": ("application/vnd.sqlite3", "DatabaseFile"),
 }
 """Schemas of answers whose type does not tell them."""
 TAGS: Final = {

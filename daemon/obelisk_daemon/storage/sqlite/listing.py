@@ -90,7 +90,7 @@ class _Page:
         """Give all that are unfinished, if the filter wants only these and they are not too many to be sorted."""
         chosen = self._chosen
         if chosen.parent is not None or not (
-            chosen.status not in (None, "finished") or chosen.lifecycle in ("paused", "cancelling")
+            chosen.unfinished or chosen.status not in (None, "finished") or chosen.lifecycle in ("paused", "cancelling")
         ):
             return None
         statuses = ["pending_at", "locked", "blocked"] if chosen.status is None else [chosen.status]
@@ -164,6 +164,7 @@ def _values(chosen: ListFilter, requiring: Sequence[str]) -> dict[str, object]:
         "lifecycle": chosen.lifecycle,
         "parent": chosen.parent,
         "top_level": chosen.top_level,
+        "unfinished": chosen.unfinished,
         "component": chosen.component,
         "digest": chosen.digest_prefix,
         "outcome": chosen.outcome,

@@ -63,6 +63,7 @@ FROM json_each(:ids) wanted CROSS JOIN execution e ON e.execution_id = wanted.va
 WHERE (e.created_at, e.execution_id) < (:at, :before) AND e.created_at >= :since
   AND (:status IS NULL OR e.status = :status)
   AND (:lifecycle IS NULL OR e.lifecycle = :lifecycle)
+  AND (:unfinished = 0 OR e.status <> 'finished')
   AND (:prefix IS NULL OR e.ffqn >= :prefix AND e.ffqn < :prefix_end)
   AND (:parent IS NULL OR e.parent_id = :parent)
   AND (:top_level = 0 OR e.parent_id IS NULL)
