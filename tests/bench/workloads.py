@@ -36,6 +36,7 @@ from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
+from tests.bench.following import follow
 from tests.bench.listing import listing
 from tests.bench.reloading import reload
 from tests.bench.rows import Row
@@ -149,6 +150,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "start": start,
     "reload": reload,
     "listing": listing,
+    "follow": follow,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
