@@ -38,6 +38,7 @@ from tests import guests
 from tests.bench.daemon import manifest, running, scratch
 from tests.bench.following import follow
 from tests.bench.reloading import reload
+from tests.bench.retaining import retention
 from tests.bench.rows import Row
 
 FIBOA = "testing:fibo/workflow.fiboa"
@@ -149,6 +150,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "start": start,
     "reload": reload,
     "follow": follow,
+    "retention": retention,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
