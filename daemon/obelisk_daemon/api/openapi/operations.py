@@ -17,7 +17,10 @@ class Operation(NamedTuple):
 EVERYWHERE: Final[dict[int, tuple[str, ...]]] = {
     400: ("invalid_request",),
     401: ("unauthenticated",),
-    403: ("forbidden", "foreign_host", "foreign_origin"),
+    403: ("forbidden", "foreign_host", "foreign_origin", "foreign_peer"),
+    408: ("too_slow",),
+    414: ("target_too_long",),
+    431: ("too_many_headers",),
     500: ("internal",),
     503: ("too_many_waiting", "host_exhausted"),
 }
@@ -57,7 +60,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "submit_as": Operation("submit_execution", _CALLS | _WRITES, _STEERED),
     "submit_new": Operation("submit_new_execution", _CALLS | _WRITES, _STEERED),
     "list_executions": Operation(
-        "list_executions", {400: ("invalid_execution_id",), 422: ("invalid_filter", "invalid_cursor")}
+        "list_executions",
+        {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")},
     ),
     "show": Operation("show_execution", _READS, ("show_failure", "retry_execution", *_STEERED)),
     "result": Operation("get_result", _READS),
@@ -95,7 +99,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "audit": Operation("list_audit", {400: ("invalid_time",)}),
     "queues": Operation("list_queues"),
     "executors": Operation("list_executors"),
-    "bulk": Operation("steer_executions", {422: ("invalid_filter", "invalid_cursor")} | _WRITES),
+    "bulk": Operation(
+        "steer_executions",
+        {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")}
+        | _WRITES,
+    ),
     "db_stats": Operation("measure_database"),
     "db_check": Operation("check_database"),
     "db_vacuum": Operation("vacuum_database", _WRITES),
