@@ -55,7 +55,7 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
 )
 from tests.fakes.capacity import FakeCapacity
-from tests.fakes.database import FakeDatabase
+from tests.fakes.database import REMOVAL, FakeDatabase
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
@@ -157,7 +157,7 @@ class FakeWorld(FakeFollowing, FakeCapacity):
         bits = iter(range(1, 1_000))
         ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
         parts = (self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics())
-        return Services(*parts, self.live, self.database)
+        return Services(*parts, self.live, self.database, lambda: REMOVAL)
 
     def tick(self) -> Instant:
         self.now += 1_000

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import AsyncIterator
 
+from obelisk_daemon.clock import Instant
 from obelisk_daemon.storage.database import Backup, CheckReport, Damage, DatabaseStats, VacuumReport
+from obelisk_daemon.storage.retention import RetentionRound
 
 STATS = DatabaseStats(
     file_bytes=58_732_544,
@@ -15,6 +17,9 @@ STATS = DatabaseStats(
     not_counted=["log_line"],
     generations=4,
     component_bytes=2_400_000,
+)
+REMOVAL = RetentionRound(
+    Instant(1_767_323_000_000_000), Instant(1_767_323_002_000_000), executions=1_593, rows=20_411, components=2
 )
 DAMAGE = Damage("execution", "E_01HKT8C0G000000000000000A1", "version is 3, and its log says 4")
 

@@ -12,7 +12,9 @@ from litestar.response import Stream
 
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.requests import ApiRequest, services_of
+from obelisk_daemon.clock import to_rfc3339
 from obelisk_daemon.storage.database import Backup, CheckReport, DatabaseStats, VacuumReport
+from obelisk_daemon.storage.retention import RetentionRound
 
 _MEDIA_TYPE: Final = "application/vnd.sqlite3"
 _COPY: Final = {
@@ -28,10 +30,30 @@ class CheckWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full: bool = False
 
 
+class RemovalDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last round of retention removed; `rows` are those of all tables, `artifacts` compiled code."""
+
+    ended_at: str
+    executions: int
+    rows: int
+    generations: int
+    components: int
+    artifacts: int
+
+
+class DatabaseDocument(DatabaseStats, frozen=True, kw_only=True, omit_defaults=True):
+    """What the database takes, and what was removed from it last."""
+
+    last_removal: RemovalDocument | None = None
+    """Since the daemon was started; retention looks some times an hour."""
+
+
 @get("/db/stats", responses=PROBLEMS, summary="Measure the database")
-async def db_stats(request: ApiRequest) -> DatabaseStats:
-    """Give the sizes in bytes, and rows by table."""
-    return await services_of(request).database.stats()
+async def db_stats(request: ApiRequest) -> DatabaseDocument:
+    """Give the sizes in bytes, rows by table, and what retention did last."""
+    services = services_of(request)
+    measured, last = msgspec.structs.asdict(await services.database.stats()), services.last_removal()
+    return DatabaseDocument(**measured, last_removal=None if last is None else _removal(last))
 
 
 @post("/db/check", status_code=200, opt={"role": "admin"}, responses=PROBLEMS, summary="Look for damage")
@@ -55,6 +77,17 @@ async def db_backup(request: ApiRequest) -> Stream:
     # the task runs at the end of the answer, also when its reader has gone: a generator that never began can't tell
     closing = BackgroundTask(_close, backup)
     return Stream(backup.chunks, media_type=_MEDIA_TYPE, headers=headers, background=closing)
+
+
+def _removal(last: RetentionRound) -> RemovalDocument:
+    return RemovalDocument(
+        ended_at=to_rfc3339(last.ended_at),
+        executions=last.executions,
+        rows=last.rows,
+        generations=last.generations,
+        components=last.components,
+        artifacts=last.artifacts,
+    )
 
 
 async def _close(backup: Backup) -> None:

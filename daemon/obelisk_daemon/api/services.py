@@ -23,6 +23,7 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.database import DatabaseKeeper
 from obelisk_daemon.storage.generations import Generation, GenerationRow, OnUpgrade
 from obelisk_daemon.storage.port import ExecutionReader
+from obelisk_daemon.storage.retention import RetentionRound
 
 if TYPE_CHECKING:  # its documents are made from those that are made from these
     from obelisk_daemon.api.live.live import Live
@@ -317,3 +318,5 @@ class Services(NamedTuple):
     metrics: Metrics
     live: "Live"
     database: DatabaseKeeper
+    last_removal: Callable[[], RetentionRound | None]
+    """What the last round of retention removed, if there was one."""

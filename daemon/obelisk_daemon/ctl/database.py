@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -40,9 +40,17 @@ def stats(session: Session) -> int:
             "free on the disk": size(found["disk_free_bytes"]),
             "generations": f"{found['generations']}, with {size(found['component_bytes'])} of components",
             "rows": "\n".join(rows),
+            "last removal": _removed(session, found.get("last_removal")),
         }
     )
     return OK
+
+
+def _removed(session: Session, last: dict[str, Any] | None) -> str | None:
+    if last is None:
+        return None
+    kinds = ("executions", "generations", "components")
+    return f"{', '.join(f'{last[kind]:,} {kind}' for kind in kinds)}, {session.output.when(last['ended_at'])}"
 
 
 def backup(session: Session, file: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE")]) -> int:

@@ -100,7 +100,6 @@ class _Daemon:
         self._reload_wanted = asyncio.Event()
         self._tasks = Tasks(self._failed)
         self._running: asyncio.Task[None] | None = None
-        self._retention: RetentionLoop | None = None
 
     def stop(self, reason: str) -> None:
         """Begin to stop; the first call counts."""
@@ -166,6 +165,7 @@ class _Daemon:
         state_dir, monotonic = self._beginning.state_dir, self._clock.monotonic
         keeper = SqliteKeeper(state_dir / "obelisk.db", state_dir / "cache", store.writer, monotonic)
         stack.callback(keeper.close)
+        self._retention = retention = self._new_retention()
         sources = ServiceSources(store.reads, engine, control)
         self._live = live = Live(store.reads, sources, self._clock.now, self._ids.ulid())
         store.subscribe(live.publish)
@@ -180,6 +180,7 @@ class _Daemon:
             metrics=self._metrics,
             live=live,
             database=keeper,
+            last_removal=lambda: retention.last,
         )
         assert deployer.running is not None
         listeners = [listener_of(listen) for listen in deployer.running.listen]
@@ -198,8 +199,7 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
-        if self._retention is not None:
-            self._retention.look()
+        self._retention.look()
         self._live.streams.review()
         self._live.daemon.announce("generation", generation_change(active.generation))
 
@@ -219,7 +219,7 @@ class _Daemon:
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
         await watch.look()  # what changes from here on is noticed
         await own(stack, "manifest", watch.run())
-        await own(stack, "retention", self._new_retention().run())
+        await own(stack, "retention", self._retention.run())
         await own(stack, "reload", reload_on_request(self._reload_wanted, self._file))
         self._engine.not_ready = None
 
@@ -228,8 +228,7 @@ class _Daemon:
             kept=lambda: self._deployer.active.candidate.manifest.retention,
             prune=self._compiler.prune,
         )
-        self._retention = made = RetentionLoop(self._store, self._clock, sources, self._metrics.storage)
-        return made
+        return RetentionLoop(self._store, self._clock, sources, self._metrics.storage)
 
     async def _own(self, stack: AsyncExitStack, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return await stack.enter_async_context(self._tasks.running(work, name))
