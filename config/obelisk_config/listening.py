@@ -157,7 +157,11 @@ def _exposed(manifest: Manifest, dev: bool, given: bool) -> Iterator[Diagnostic]
         if not is_local and one.tls is None and not one.trusted_proxy:
             message = f"{one} can be reached by others, and what they send could be read on the way, tokens too"
             yield at(manifest.document, path, "listen_not_loopback", message, _PLAIN)
-        if no_tokens and not (dev and is_local and not one.trusted_proxy):
+        if no_tokens and dev and is_local and not one.trusted_proxy:
+            message = f"with --dev, everybody on this machine may do everything at {one}"
+            span = manifest.document.at(path)
+            yield Diagnostic("open_listener", message, span, f"a token ends that\n{_TOKENS}", "warning")
+        elif no_tokens:
             who = "everybody on this machine" if is_local else "others"
             message = f"{one} can be reached by {who}, and there is no [[token]] to tell them by"
             yield at(manifest.document, path, "listen_without_token", message, _TOKENS)

@@ -141,7 +141,7 @@ class _Maker:
         self._wanted = wanted
         self._until = until
         self.oldest = Instant(until - wanted.span // timedelta(microseconds=1))
-        self._step = (until - self.oldest) // max(1, wanted.finished // UNIT + wanted.live)
+        self._step = (until - self.oldest) // max(1, wanted.finished // UNIT * (UNIT - CHILDREN) + wanted.live)
         self._number = 0
         self.example = self.failed = _SAME
         self.blocked: ExecutionId | None = None

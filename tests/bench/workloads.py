@@ -37,6 +37,7 @@ from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
 from tests.bench.following import follow
+from tests.bench.listing import listing
 from tests.bench.reloading import reload
 from tests.bench.rows import Row
 
@@ -148,6 +149,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "instantiation": instantiation,
     "start": start,
     "reload": reload,
+    "listing": listing,
     "follow": follow,
 }
 

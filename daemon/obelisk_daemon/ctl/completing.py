@@ -14,6 +14,14 @@ Candidate: TypeAlias = tuple[str, str]
 _MOST: Final = 100
 _OWNERS: Final = 20
 _STATES: Final = ("pending_at", "locked", "blocked", "finished")
+_WORDS: Final = {
+    "state": _STATES,
+    "lifecycle": ("active", "paused", "cancelling"),
+    "outcome": ("ok", "err", "failed"),
+    "action": ("cancel", "pause", "resume", "retry"),
+    "role": ("read", "operate", "admin"),
+    "shell": ("bash", "zsh", "fish"),
+}
 _FINDS_BY_COMMAND: Final = {
     "cancel": "unfinished",
     "pause": "unfinished",
@@ -127,16 +135,14 @@ def _values(place: Place, ask: Ask) -> Iterable[Candidate]:
             return _delays(ask)
         case "failure_id":
             return _failures(ask)
-        case "state":
-            return [(state, "") for state in _STATES]
+        case "state" | "lifecycle" | "outcome" | "action" | "role" | "shell" as name:
+            return [(word, "") for word in _WORDS[name]]
         case "label" | "labels":
             executors = ask("/v1/status").get("executors", ())
             return [(label, f"offered by {one['name']}") for one in executors for label in one["labels"]]
         case "number" | "before" | "after" | "generation":
             found = ask("/v1/manifest/generations", limit=_MOST).get("generations", ())
             return [(str(one["generation"]), f"{one['cause']} {one['activated_at'][:19]}Z") for one in found]
-        case "shell":
-            return [(shell, "") for shell in ("bash", "zsh", "fish")]
     return ()
 
 

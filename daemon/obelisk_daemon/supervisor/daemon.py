@@ -42,6 +42,7 @@ from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.background import heartbeat, heartbeats, reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
+from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
 from obelisk_daemon.telemetry import tracing
@@ -98,6 +99,7 @@ class _Daemon:
         self._reload_wanted = asyncio.Event()
         self._tasks = Tasks(self._failed)
         self._running: asyncio.Task[None] | None = None
+        self._retention: RetentionLoop | None = None
 
     def stop(self, reason: str) -> None:
         """Begin to stop; the first call counts."""
@@ -183,6 +185,8 @@ class _Daemon:
         self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
+        if self._retention is not None:
+            self._retention.look()
         self._live.streams.review()
         self._live.daemon.announce("generation", generation_change(active.generation))
 
@@ -202,8 +206,17 @@ class _Daemon:
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
         await watch.look()  # what changes from here on is noticed
         await own(stack, "manifest", watch.run())
+        await own(stack, "retention", self._new_retention().run())
         await own(stack, "reload", reload_on_request(self._reload_wanted, self._file))
         self._engine.not_ready = None
+
+    def _new_retention(self) -> RetentionLoop:
+        sources = RetentionSources(
+            kept=lambda: self._deployer.active.candidate.manifest.retention,
+            prune=self._compiler.prune,
+        )
+        self._retention = made = RetentionLoop(self._store, self._clock, sources, self._metrics.storage)
+        return made
 
     async def _own(self, stack: AsyncExitStack, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return await stack.enter_async_context(self._tasks.running(work, name))

@@ -104,12 +104,22 @@ class ArtifactCache:
         finally:
             os.close(descriptor)
 
-    def prune(self, keep: Collection[str]) -> None:
-        """Remove the artifacts of all source digests but these. One that is loaded stays usable: its file is mapped."""
+    def prune(self, keep: Collection[str], made_before: float) -> int:
+        """Remove the artifacts of all source digests but these, and give how many there were.
+
+        One that is loaded stays usable: its file is mapped. One made since `made_before`, in Unix seconds, is kept: it
+        may be of a manifest that is being checked.
+        """
+        removed = 0
         names = {digest.removeprefix("sha256:") for digest in keep}
         for path in self._directory.glob("*-*.*"):
-            if path.suffix in {".cwasm", ".hash"} and path.name.partition("-")[0] not in names:
-                path.unlink(missing_ok=True)
+            if path.suffix not in {".cwasm", ".hash"} or path.name.partition("-")[0] in names:
+                continue
+            with suppress(FileNotFoundError):  # another process of this user has removed it
+                if path.stat().st_mtime < made_before:
+                    path.unlink()
+                    removed += path.suffix == ".cwasm"
+        return removed
 
     def _hash(self, digest: str, config: str, content: "mmap.mmap | bytes") -> bytes:
         code = hashlib.blake2b(f"{digest}\n{config}\n".encode(), key=self._key, digest_size=32)

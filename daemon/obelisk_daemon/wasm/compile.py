@@ -99,9 +99,9 @@ class Compiler:
                 self._metrics.cache_hits.inc("memory")
         return component
 
-    def prune(self, keep: Collection[str]) -> None:
-        """Remove from the cache what isn't the compiled code of these source digests."""
-        self._cache.prune(keep)
+    def prune(self, keep: Collection[str], made_before: float) -> int:
+        """Remove from the cache what isn't the compiled code of these source digests; see `ArtifactCache.prune`."""
+        return self._cache.prune(keep, made_before)
 
     def _check_source(self, code: bytes) -> None:
         if code.startswith(_MODULE_MAGIC):

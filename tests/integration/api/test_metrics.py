@@ -121,3 +121,15 @@ async def test_the_process_and_the_build_are_shown(http: httpx.AsyncClient) -> N
         shown
     )
     assert shown["obelisk_build_info"].samples[0].value == 1
+
+
+async def test_a_stream_is_shown_while_it_lasts_and_is_not_timed(http: httpx.AsyncClient) -> None:
+    async with http.stream("GET", "/v1/follow") as stream:
+        assert stream.status_code == 200
+        assert await samples(http, "obelisk_api_open_streams") == {(): 1}
+    async with asyncio.timeout(10):
+        while await samples(http, "obelisk_api_open_streams") != {(): 0}:
+            await asyncio.sleep(0)
+    shown = await families(http)
+    assert "/v1/follow" in {one.labels["route"] for one in shown["obelisk_api_requests"].samples}
+    assert "/v1/follow" not in {one.labels["route"] for one in shown["obelisk_api_request_duration_seconds"].samples}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, get_args
 
 import httpx
 import pytest
+from litestar import get, post
 from litestar.routes import HTTPRoute
 
 from obelisk_config import Role
@@ -100,6 +101,18 @@ def test_every_route_that_is_not_for_reading_declares_its_role() -> None:
     changing = [one for one in ROUTES if one.method not in ("GET", "HEAD", "OPTIONS")]
     assert len(changing) > 10
     assert [name_of(one) for one in changing if not one.declared] == []
+
+
+def test_a_route_that_does_not_say_its_role_needs_the_most_unless_it_only_reads() -> None:
+    @post("/thing")
+    async def forgotten() -> None: ...
+
+    @get("/thing")
+    async def read() -> None: ...
+
+    assert needed(forgotten, "/v1/thing") == needed(forgotten, "/ui/thing") == "admin"
+    assert needed(read, "/v1/thing") == needed(read, "/uid") == needed(read, "/metrics") == "read"
+    assert needed(read, "/") == needed(read, "/ui") == needed(read, "/ui/app.js") == "open"
 
 
 def test_only_the_sign_of_life_and_the_web_pages_are_open() -> None:

@@ -22,6 +22,9 @@ SMALL = {
     "executors",
     "forget_executors",
     "functions_requiring",
+    "half_removed",
+    "unneeded_code",
+    "stored_digests",
 }
 """Tables of a few rows, and walks over the unfinished."""
 FEW_ROWS = tuple(f"SCAN {name} " for name in ("json_each", "q", "CONSTANT ROW", "ranks", "found", "wanted", "w", "t"))
@@ -75,6 +78,18 @@ INDEXED = {
     "first_children": "SEARCH execution USING INDEX execution_children (parent_id=?)",
     "events_from": "SEARCH event USING PRIMARY KEY (execution_id=? AND version>?)",
     "responses_from": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
+    "end_of_window": "SEARCH execution USING PRIMARY KEY (execution_id>?)",
+    "due_for_removal": "SEARCH e USING PRIMARY KEY (execution_id>? AND execution_id<?)",
+    "last_of_tree": "SEARCH execution USING PRIMARY KEY (execution_id>? AND execution_id<?)",
+    "may_be_removed": "SEARCH execution USING PRIMARY KEY (execution_id=?)",
+    "shorten_logs": "SEARCH log_line USING COVERING INDEX log_line_execution (execution_id>? AND execution_id<?)",
+    "shorten_failures": "SEARCH failure USING COVERING INDEX failure_execution (execution_id>? AND execution_id<?)",
+    "shorten_events": "SEARCH event USING PRIMARY KEY (execution_id=? AND version>?)",
+    "shorten_responses": "SEARCH response USING PRIMARY KEY (execution_id=? AND seq>?)",
+    "forget_events": "SEARCH event USING PRIMARY KEY (execution_id>? AND execution_id<?)",
+    "forget_executions": "SEARCH execution USING PRIMARY KEY (execution_id>? AND execution_id<?)",
+    "forget_tag": "SEARCH tag USING COVERING INDEX tag_key (key=? AND created_at=? AND execution_id=? AND value=?)",
+    "forget_component": "SEARCH generation_component USING COVERING INDEX generation_component_digest (digest=?)",
     "due_delays": "SEARCH delay USING INDEX delay_due (due_at<?)",
     "delete_delays_of": "SEARCH delay USING COVERING INDEX delay_execution (execution_id=?)",
     "audit_page": "SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)",

@@ -115,7 +115,8 @@ async def test_files_of_the_cache_are_closed_to_others(fresh: Engines, tmp_path:
 async def test_pruning_keeps_the_artifacts_of_the_given_digests(fresh: Engines, tmp_path: Path) -> None:
     compiler = Compiler(fresh, tmp_path)
     mine, other = await compiler.load(CODE, "activity"), await compiler.load(OTHER, "activity")
-    compiler.prune([mine.digest])
+    assert compiler.prune([mine.digest], made_before=0.0) == 0
+    assert compiler.prune([mine.digest], made_before=float("inf")) == 1
     again = Watched(fresh, tmp_path)
     await again.load(CODE, "activity")
     assert again.compiled == 0

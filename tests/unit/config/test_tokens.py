@@ -85,7 +85,9 @@ def test_a_tcp_listener_needs_a_token_except_on_the_loopback_with_dev() -> None:
     (found,) = check_listeners(without)
     assert (found.code, found.span.line, found.span.column) == ("listen_without_token", 2, 21)
     assert "obelisk-ctl token new" in found.hint
-    assert check_listeners(without, dev=True) == ()
+    (warning,) = check_listeners(without, dev=True)
+    assert (warning.code, warning.severity) == ("open_listener", "warning")
+    assert check_listeners(with_one, dev=True) == ()
     assert check_listeners(with_one) == ()
     assert check_listeners(load(b"", FILE)) == ()
     (given,) = check_listeners(without, given=True)

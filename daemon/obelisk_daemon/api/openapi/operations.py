@@ -17,7 +17,10 @@ class Operation(NamedTuple):
 EVERYWHERE: Final[dict[int, tuple[str, ...]]] = {
     400: ("invalid_request",),
     401: ("unauthenticated",),
-    403: ("forbidden", "foreign_host", "foreign_origin"),
+    403: ("forbidden", "foreign_host", "foreign_origin", "foreign_peer"),
+    408: ("too_slow",),
+    414: ("target_too_long",),
+    431: ("too_many_headers",),
     500: ("internal",),
     503: ("too_many_waiting", "host_exhausted"),
 }

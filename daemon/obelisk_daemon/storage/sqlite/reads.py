@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
@@ -31,7 +31,8 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
     Tree,
 )
-from obelisk_daemon.storage.sqlite import auditing, capacity, following, listing, rows, standing
+from obelisk_daemon.storage.retention import Window
+from obelisk_daemon.storage.sqlite import auditing, capacity, following, listing, removal, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -182,6 +183,14 @@ class Reads:
         """Read a component's bytes."""
         row = await self._one("component_code", (digest,))
         return None if row is None else bytes(row["code"])
+
+    async def digests(self, name: Literal["unneeded_code", "stored_digests"]) -> list[str]:
+        """Read digests of components."""
+        return [row[0] for row in await self._all(name, ())]
+
+    async def finished_before(self, before: Instant, after: str, window: int) -> Window:
+        """Look at the next executions for those that finished before a time."""
+        return await self._on_connection(lambda c: removal.finished_before(c, before, after, window))
 
     async def standing(self, execution_id: ExecutionId, at: Instant) -> Standing:
         """Read where an execution stands at a time."""

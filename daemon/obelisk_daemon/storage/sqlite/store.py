@@ -30,6 +30,7 @@ from obelisk_daemon.storage.records import (
     StoredLog,
     Subscriber,
 )
+from obelisk_daemon.storage.retention import Removed, Window
 from obelisk_daemon.storage.sqlite import (
     appending,
     auditing,
@@ -37,6 +38,7 @@ from obelisk_daemon.storage.sqlite import (
     locking,
     queueing,
     recovery,
+    removal,
     steering,
     writes,
 )
@@ -239,6 +241,34 @@ class SqliteStore:
     async def component_code(self, digest: str) -> bytes | None:
         """Read a component's bytes."""
         return await self.reads.component_code(digest)
+
+    async def finished_before(self, before: Instant, after: str, window: int) -> Window:
+        """Look at the next executions for those that finished before a time."""
+        return await self.reads.finished_before(before, after, window)
+
+    async def half_removed(self) -> list[ExecutionId]:
+        """Read the trees of which a part is gone."""
+        return await self._write(lambda tx: [ExecutionId(row[0]) for row in tx.execute(SQL["half_removed"])])
+
+    async def remove_trees(self, roots: Sequence[ExecutionId], before: Instant, budget: int) -> Removed:
+        """Remove rows of trees in order."""
+        return await self._write(lambda tx: removal.remove_trees(tx, roots, before, budget))
+
+    async def remove_generations(self, kept: int, limit: int) -> int:
+        """Remove the oldest generations beyond those that are kept."""
+        return await self._write(lambda tx: removal.remove_generations(tx, kept, limit))
+
+    async def unneeded_code(self) -> list[str]:
+        """Read the digests of components that nothing needs any more."""
+        return await self.reads.digests("unneeded_code")
+
+    async def remove_code(self, digest: str) -> bool:
+        """Remove the bytes of a component, unless a generation has it again."""
+        return await self._write(lambda tx: tx.execute(SQL["forget_component"], {"digest": digest}).rowcount == 1)
+
+    async def stored_digests(self) -> list[str]:
+        """Read the digests of all components that are there."""
+        return await self.reads.digests("stored_digests")
 
     async def liftable(self, abi: int) -> list[ExecutionId]:
         """Read executions that were paused automatically, where other code may go on."""

@@ -114,6 +114,13 @@ CREATE TABLE failure (
     -- the end of stderr and the HTTP requests of the attempt; NULL where there were none
     evidence BLOB
 ) STRICT, WITHOUT ROWID;
+-- shorten_failures
+CREATE INDEX failure_execution ON failure (execution_id);
+
+-- Trees of executions of which a part is deleted, and the rest is to be.
+CREATE TABLE removal (
+    execution_id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE component (
     digest TEXT PRIMARY KEY,
@@ -136,6 +143,8 @@ CREATE TABLE generation_component (
     digest TEXT NOT NULL,
     PRIMARY KEY (number, name)
 ) STRICT, WITHOUT ROWID;
+-- unneeded_code, forget_component
+CREATE INDEX generation_component_digest ON generation_component (digest);
 -- the hash of the last file content of a host that became a generation
 CREATE TABLE proposal (
     host TEXT PRIMARY KEY,

@@ -1,0 +1,100 @@
+"""Logical transactions that delete what is too old: leaves first and the root last.
+
+An id below another one begins with it and a dot, so a tree is one range of the primary key, in which every execution
+comes before its descendants. From the end of the range backwards, no execution is left without its parent, and the
+root, whose id may be submitted again once it is gone, goes when nothing is left that a new one could be mistaken for.
+A tree that takes several transactions is noted in `removal` with the first: it is removed to its end after a crash, and
+also when the manifest keeps it longer meanwhile, so that nobody is left with half a tree.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.retention import Removed, Window
+from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sqlite.writer import Transaction
+
+_PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_events")
+"""What is deleted of whole executions in one go, before their rows."""
+
+
+def finished_before(connection: sqlite3.Connection, before: Instant, after: str, window: int) -> Window:
+    """Look at the next executions, in one snapshot."""
+    connection.execute("BEGIN")
+    try:
+        row = connection.execute(SQL["end_of_window"], (after, window - 1)).fetchone()
+        last = None if row is None else row["execution_id"]
+        values = {"after": after, "last": last or "~", "before": before}
+        due = connection.execute(SQL["due_for_removal"], values).fetchall()
+    finally:
+        connection.execute("COMMIT")
+    return Window(tuple(ExecutionId(one["execution_id"]) for one in due), last)
+
+
+def remove_trees(tx: Transaction, roots: Sequence[ExecutionId], before: Instant, budget: int) -> Removed:
+    """Remove trees in order, until about so many rows are gone."""
+    executions = rows = 0
+    for number, root in enumerate(roots):
+        if rows >= budget:
+            return Removed(number, executions, rows)
+        if tx.execute(SQL["may_be_removed"], {"root": root, "before": before}).fetchone() is None:
+            continue
+        gone, gone_rows, is_done = _remove_end(tx, root, budget)
+        executions, rows = executions + gone, rows + gone_rows
+        tx.execute(SQL["forget_removal" if is_done else "note_removal"], (root,))
+        if not is_done:
+            return Removed(number, executions, rows)
+    return Removed(len(roots), executions, rows)
+
+
+def _remove_end(tx: Transaction, root: ExecutionId, budget: int) -> tuple[int, int, bool]:
+    """Remove the end of a tree, as much as a budget of rows allows; give executions, rows, and if that was all.
+
+    Of one execution that is more than that, what is left meanwhile of its log is its beginning.
+    """
+    chosen = _last_of(tx, root, budget)
+    lowest, highest = chosen[-1]["execution_id"], chosen[0]["execution_id"]
+    rows = 0
+    for name in ("shorten_logs", "shorten_failures"):
+        rows += tx.execute(SQL[name], (lowest, highest, budget)).rowcount
+    if len(chosen) == 1:
+        for name in ("shorten_responses", "shorten_events"):
+            rows += tx.execute(SQL[name], (lowest, budget)).rowcount
+    if rows >= budget:
+        return 0, rows, False
+    for name in _PARTS:
+        rows += tx.execute(SQL[name], (lowest, highest)).rowcount
+    rows += sum(_forget_tags(tx, row) for row in chosen if row["tags"] is not None)
+    rows += tx.execute(SQL["forget_executions"], (lowest, highest)).rowcount
+    return len(chosen), rows, lowest == root
+
+
+def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> list[sqlite3.Row]:
+    """Read the last executions of a tree, backwards: those within a budget of rows, but at least one."""
+    chosen: list[sqlite3.Row] = []
+    expected = 0
+    for row in tx.execute(SQL["last_of_tree"], (root, root + "/", budget)).fetchall():
+        expected += 1 + row["version"] + row["response_count"]
+        if chosen and expected > budget:
+            break
+        chosen.append(row)
+    return chosen
+
+
+def _forget_tags(tx: Transaction, row: sqlite3.Row) -> int:
+    values = [(key, value, row["created_at"], row["execution_id"]) for key, value in json.loads(row["tags"]).items()]
+    tx.executemany(SQL["forget_tag"], values)
+    return len(values)
+
+
+def remove_generations(tx: Transaction, kept: int, limit: int) -> int:
+    """Remove the oldest generations beyond those that are kept."""
+    found = tx.execute(SQL["outdated_generations"], (kept, limit)).fetchall()
+    numbers = [(row["number"],) for row in found]
+    tx.executemany(SQL["forget_generation_components"], numbers)
+    tx.executemany(SQL["forget_generation"], numbers)
+    return len(numbers)
