@@ -56,7 +56,8 @@ def after(instant: Instant, duration: timedelta) -> Instant:
 def to_rfc3339(instant: Instant) -> str:
     """Write an instant as people and JSON read it: `2026-01-31T12:00:00.000000Z`."""
     seconds, micros = divmod(instant, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    # strftime would write the year 105 with three digits
+    return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()}.{micros:06d}Z"
 
 
 def from_rfc3339(text: str) -> Instant:

@@ -1,6 +1,6 @@
 """The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `schema` says what one may hold.
 
-`replay` replays a saved log.
+`replay` replays a saved log, `check-db` looks for damage in a database.
 """
 
 import asyncio
@@ -96,6 +96,30 @@ def check(
         typer.echo(render(candidate.warnings), err=True)
     stubs = f", {len(candidate.stubs)} stubs" if candidate.stubs else ""
     typer.echo(f"{manifest}: {len(candidate.components)} components{stubs}, no errors")
+
+
+@app.command()
+def check_db(
+    file: Annotated[Path, typer.Argument(help="A database, such as a backup; a daemon may be using it.")],
+    full: Annotated[bool, typer.Option("--full", help="Compare every row with the logs, not only a sample.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Look for damage in a database; exit with 0, 1 if there is any, or 65 if it is no database of this version."""
+    from obelisk_daemon.storage.sqlite.checking import check_database
+
+    try:
+        report = check_database(file, full=full)
+    except OperatorError as error:
+        typer.echo(f"obeliskd: {error}", err=True)
+        raise typer.Exit(os.EX_DATAERR) from None
+    if as_json:
+        typer.echo(msgspec.json.encode(report).decode())
+    else:
+        for one in report.damage:
+            typer.echo(f"{one.table} {one.subject}: {one.message}".lstrip())
+        found = "no damage" if report.ok else "damaged"
+        typer.echo(f"{file}: {found}, {report.executions} of {report.total} executions compared with their logs")
+    raise typer.Exit(0 if report.ok else 1)
 
 
 @app.command()

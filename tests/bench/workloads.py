@@ -39,6 +39,7 @@ from tests.bench.daemon import manifest, running, scratch
 from tests.bench.following import follow
 from tests.bench.listing import listing
 from tests.bench.reloading import reload
+from tests.bench.retaining import retention
 from tests.bench.rows import Row
 
 FIBOA = "testing:fibo/workflow.fiboa"
@@ -151,6 +152,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "reload": reload,
     "listing": listing,
     "follow": follow,
+    "retention": retention,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.storage.sqlite.checking import check_database
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from tests.conformance.world import World
 
@@ -23,9 +24,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def world(store: SqliteStore) -> AsyncIterator[World]:
-    """Give the store with a generation that allows the functions of `building`, checked again at the end."""
+async def world(store: SqliteStore, tmp_path: Path) -> AsyncIterator[World]:
+    """Give the store with a generation that allows the functions of `building`; at the end all of it is checked."""
     made = World(store)
     await made.activate()
     yield made
-    await made.check()
+    assert check_database(tmp_path / "obelisk.db", full=True).damage == []

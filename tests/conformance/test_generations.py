@@ -60,7 +60,8 @@ async def test_a_generation_comes_back_with_all_that_it_allows_and_limits(world:
 
 async def test_an_older_generation_comes_back_with_its_manifest_and_its_components(world: World) -> None:
     await world.store.activate(generation(2), [])
-    await world.store.activate(generation(3, components={"fibo": OTHER_DIGEST}), [])
+    code = StoredComponent(OTHER_DIGEST, b"code")
+    await world.store.activate(generation(3, components={"fibo": OTHER_DIGEST}), [code])
     older = await world.store.generation(2)
     assert older == generation(2, allowed={}, limits={})
     assert await world.store.generation(4) is None

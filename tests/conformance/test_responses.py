@@ -8,7 +8,6 @@ import pytest
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, DelayFinished, Finished, JoinSetCreate
-from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import child_id
 from obelisk_daemon.storage.records import (
     Append,
@@ -278,9 +277,9 @@ async def test_what_is_due_already_or_may_not_run_is_not_due_next(world: World) 
 
 
 async def test_unfinished_executions_are_counted_by_what_they_do(world: World) -> None:
-    _, child = await calling(world, keep=True)
+    parent, child = await calling(world, keep=True)
     await world.submit(number=2)
     await world.cancel(await world.submit(number=3))
     assert dict(await world.store.reads.counts()) == {"blocked": 1, "locked": 1, "pending_at": 1, "cancelling": 1}
-    await world.append(child.append(world.now, Finished(Returned({"ok": 1}))))
+    await world.append(finishing(child, parent, world.now))
     assert (await world.store.reads.counts()).get("locked") is None

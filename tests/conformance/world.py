@@ -1,6 +1,7 @@
 """A store with a clock and short names for its writes; after each, every row must follow from its log."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -12,14 +13,12 @@ from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import (
     Created,
     Entry,
-    HistoryEvent,
-    JoinNext,
     Locked,
     Response,
 )
-from obelisk_daemon.execution.outcome import FailureRecord, ending_of
-from obelisk_daemon.execution.state import fold
+from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+from obelisk_daemon.storage.database import Damage
 from obelisk_daemon.storage.generations import ALL, AllowedFunction, Generation, QueueLimit, StoredComponent
 from obelisk_daemon.storage.records import (
     Append,
@@ -33,6 +32,7 @@ from obelisk_daemon.storage.records import (
     StateChange,
     Summary,
 )
+from obelisk_daemon.storage.sqlite.checking import check_execution
 from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import ACTIVITY, DIGEST, EXECUTOR, WORKFLOW, RunScript, created, execution_id, new_execution, run_id
 from tests.building import locked as locked_event
@@ -198,7 +198,7 @@ class World:
         rows = (await self.store.reads.summaries(ListFilter(limit=1_000))).rows
         for listed in rows:
             row = await self.row(listed.execution_id) if listed.ending and not listed.outcome else listed
-            check_row(row, await self.log(row.execution_id), await self.responses(row.execution_id))
+            await check_stored(self.store, row.execution_id)
 
     def _new_run(self) -> RunId:
         self._runs += 1
@@ -213,36 +213,17 @@ class _Locking(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(locked_event(1, attempt, self.executor, digest=self.digest), run_id=run)
 
 
-def check_row(row: Summary, entries: list[Entry], responses: list[Response]) -> None:
-    """Assert that a row is the projection of its log.
+async def check_stored(store: SqliteStore, execution: ExecutionId) -> None:
+    """Assert that what is stored of an execution follows from its log, in one snapshot."""
 
-    A workflow that waits is the one thing that the log alone doesn't tell: where it waits again after a replay, and
-    whether its response has come, the responses say.
-    """
-    state = fold(entries)
-    for name in ("version", "lifecycle", "digest", "changed_at", "pause_reason", "outcome"):
-        assert getattr(row, name) == getattr(state, name), name
-    assert row.ending == (None if state.outcome is None else ending_of(state.outcome))
-    assert row.attempts == state.failed_attempts + (row.status in ("locked", "finished"))
-    assert row.created_at == entries[0].created_at
-    assert [response.seq for response in responses] == list(range(1, len(responses) + 1))
-    if state.status not in ("locked", "blocked"):
-        assert (row.status, row.due_at, row.join_set) == (state.status, state.due_at, state.join_set)
-    elif row.status != "locked":
-        _check_waiting(row, entries, responses)
+    def damage(connection: sqlite3.Connection) -> list[Damage]:
+        connection.execute("BEGIN")
+        try:
+            return list(check_execution(connection, execution, deep=True))
+        finally:
+            connection.execute("ROLLBACK")
 
-
-def _check_waiting(row: Summary, entries: list[Entry], responses: list[Response]) -> None:
-    awaited = [e.event.event.join_set for e in entries if isinstance(e.event, HistoryEvent) and _waits(e.event)]
-    join_set = awaited[-1]
-    answered = sum(response.join_set == join_set for response in responses) >= awaited.count(join_set)
-    assert row.status == ("pending_at" if answered else "blocked")
-    assert (row.due_at is not None) == answered
-    assert row.join_set == join_set
-
-
-def _waits(event: HistoryEvent) -> bool:
-    return isinstance(event.event, JoinNext)
+    assert await store.reads._on_connection(damage) == []
 
 
 def first() -> ExecutionId:

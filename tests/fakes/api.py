@@ -55,6 +55,7 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
 )
 from tests.fakes.capacity import FakeCapacity
+from tests.fakes.database import FakeDatabase
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
@@ -144,6 +145,7 @@ class FakeWorld(FakeFollowing, FakeCapacity):
         self.degraded: str | None = None
         self.on_status: Callable[[], None] = lambda: None
         self.manifest = FakeManifest()
+        self.database = FakeDatabase()
         sources = ServiceSources(self, self, self.manifest)
         self.live = Live(self, sources, lambda: Instant(self.now), "01JZZZZZZZZZZZZZZZZZZZZZZZ", max_streams)
 
@@ -154,7 +156,8 @@ class FakeWorld(FakeFollowing, FakeCapacity):
     def services(self) -> Services:
         bits = iter(range(1, 1_000))
         ids = IdSource(lambda: 1_700_000_000_000, lambda _: next(bits))
-        return Services(self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics(), self.live)
+        parts = (self, self, lambda: self.catalog, self.watcher, ids, self, self.manifest, Metrics())
+        return Services(*parts, self.live, self.database)
 
     def tick(self) -> Instant:
         self.now += 1_000

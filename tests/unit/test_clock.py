@@ -27,6 +27,10 @@ def test_an_instant_is_read_as_it_was_written(instant: int) -> None:
     assert from_rfc3339(to_rfc3339(Instant(instant))) == instant
 
 
+def test_a_year_has_four_digits() -> None:
+    assert to_rfc3339(from_rfc3339("0105-01-07T09:17:52Z")) == "0105-01-07T09:17:52.000000Z"
+
+
 @pytest.mark.parametrize(
     "text",
     [

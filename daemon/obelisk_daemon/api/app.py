@@ -15,6 +15,7 @@ from obelisk_daemon.api import (
     bulk,
     capacity,
     daemon,
+    database,
     delays,
     executions,
     exposition,
@@ -53,6 +54,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *wit.ROUTES,
     *replaying.ROUTES,
     *manifest.ROUTES,
+    *database.ROUTES,
     *audit_routes.ROUTES,
 ]
 

@@ -45,7 +45,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """`key=value`, or a `key` whatever its value."""
     parent: str | None = None
     top_level: bool = False
-    generation: int | None = None
+    generation: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
     """The generation that was active when they were created."""
     created_after: str | None = None
     """As in RFC 3339; this instant included."""

@@ -20,6 +20,7 @@ from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.storage.database import DatabaseKeeper
 from obelisk_daemon.storage.generations import Generation, GenerationRow, OnUpgrade
 from obelisk_daemon.storage.port import ExecutionReader
 
@@ -315,3 +316,4 @@ class Services(NamedTuple):
     manifest: ManifestControl
     metrics: Metrics
     live: "Live"
+    database: DatabaseKeeper

@@ -23,6 +23,8 @@ PATIENCE: Final = 30.0
 _ANSWER_SECONDS: Final = 30.0
 _LONGEST_WAIT: Final = 30.0
 _COMPILING_SECONDS: Final = 600.0
+LONG_SECONDS: Final = 3700.0
+"""For what reads or writes all of the database: longer than the daemon itself goes on with it."""
 _SILENCE_SECONDS: Final = 45.0
 """A stream has a sign of life every 15 s."""
 _LONGEST_LINE: Final = 64 << 20
@@ -42,6 +44,14 @@ class Answer(NamedTuple):
 
     status: int
     document: Any
+
+
+class Download(NamedTuple):
+    """Bytes on their way, with their `Repr-Digest` by the daemon. `size` is None where something between hides it."""
+
+    size: int | None
+    digest: str
+    read: Callable[[int], bytes]
 
 
 class _LostError(Exception):
@@ -81,9 +91,42 @@ class Client:
         """Ask for something to be done, with a JSON document that says more about it."""
         return self._request("POST", path, body)
 
-    def send(self, path: str, body: bytes | None, kind: str = "application/wasm") -> Answer:
-        """Have something done with a component or a manifest. It may take minutes, since code is compiled first."""
-        return self._request("POST", path, body, kind, _COMPILING_SECONDS)
+    def send(
+        self, path: str, body: bytes | None, kind: str = "application/wasm", patience: float = _COMPILING_SECONDS
+    ) -> Answer:
+        """Have something done that may take minutes: with a component or a manifest, code is compiled first."""
+        return self._request("POST", path, body, kind, patience)
+
+    @contextmanager
+    def download(self, path: str) -> Iterator[Download]:
+        """Have something made that is sent as bytes; unlike other requests, this one is not made again.
+
+        Raises:
+            CtlError: the daemon refuses, or goes away before the end; or the time is over.
+        """
+        connection = self._connect()
+
+        def read(count: int) -> bytes:
+            if sock is not None:
+                sock.settimeout(min(LONG_SECONDS, self._remaining()))
+            return response.read(count)
+
+        sock = connection.sock  # `http.client` forgets it once the answer has begun
+        try:
+            if sock is not None:
+                sock.settimeout(min(LONG_SECONDS, self._remaining()))
+            connection.request("POST", path, headers=self._credentials())
+            response = connection.getresponse()
+            if response.status >= 400:
+                _answer(response.status, response.read())
+            digest = response.headers.get("repr-digest", "")
+            length = response.headers.get("content-length", "")
+            yield Download(int(length) if length.isdecimal() else None, digest, read)
+        except (HTTPException, ConnectionError, TimeoutError) as error:
+            self._remaining()
+            raise CtlError(UNREACHABLE, "daemon_unreachable", f"the daemon went away in the middle: {error}") from error
+        finally:
+            connection.close()
 
     def wait_seconds(self) -> float:
         """Choose how long the daemon may wait with its answer.

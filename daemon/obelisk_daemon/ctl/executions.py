@@ -12,12 +12,15 @@ from obelisk_daemon.ctl.session import Session, command, result_exit_code
 _PAGE: Final = 500
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
 
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="How many at most.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for name, function in (
         ("show", show),
         ("events", events),
+        ("responses", responses),
         ("logs", logs),
         ("result", result),
     ):
@@ -49,6 +52,7 @@ def events(
     session: Session,
     execution_id: IdArgument,
     first: Annotated[int, typer.Option("--from", min=0, metavar="VERSION", help="The first version wanted.")] = 0,
+    limit: LimitOption = None,
     export: Annotated[
         str | None, typer.Option("--export", metavar="FILE", help="Write the whole log there, for `replay --log`.")
     ] = None,
@@ -60,13 +64,7 @@ def events(
         return export_log(session, execution_id, export)
     from obelisk_daemon.ctl.narration import details, time_of, verb
 
-    found: list[dict[str, Any]] = []
-    while True:
-        path = f"{path_of(execution_id)}/events"
-        page = session.client.get(path, from_=first + len(found), limit=_PAGE).document["events"]
-        found += page
-        if len(page) < _PAGE:
-            break
+    found = _read_log(session, execution_id, "events", first, limit)
     if session.output.as_json:
         session.output.document({"events": found})
         return OK
@@ -76,6 +74,37 @@ def events(
     ]
     session.output.table(("VERSION", "TIME", "TYPE", "DETAILS"), rows)
     return OK
+
+
+def responses(
+    session: Session,
+    execution_id: IdArgument,
+    first: Annotated[int, typer.Option("--from", min=1, metavar="SEQ", help="The first one wanted.")] = 1,
+    limit: LimitOption = None,
+) -> int:
+    """Print what the children and delays of a workflow delivered, in the order in which it sees them."""
+    from obelisk_daemon.ctl.narration import details, time_of
+
+    found = _read_log(session, execution_id, "responses", first, limit)
+    if session.output.as_json:
+        session.output.document({"responses": found})
+        return OK
+    rows = [(str(one["seq"]), time_of(one), one["join_set"], one["type"], details(one)) for one in found]
+    session.output.table(("SEQ", "TIME", "JOIN SET", "TYPE", "DETAILS"), rows)
+    return OK
+
+
+def _read_log(session: Session, execution_id: str, what: str, first: int, limit: int | None) -> list[dict[str, Any]]:
+    """Read events or responses from one on: all, or so many."""
+    found: list[dict[str, Any]] = []
+    while limit is None or len(found) < limit:
+        wanted = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        path = f"{path_of(execution_id)}/{what}"
+        page = session.client.get(path, from_=first + len(found), limit=wanted).document[what]
+        found += page
+        if len(page) < wanted:
+            break
+    return found
 
 
 def logs(

@@ -38,6 +38,7 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
+from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
 from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.background import heartbeat, heartbeats, reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
@@ -162,11 +163,23 @@ class _Daemon:
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
         planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
         control = ManifestControl(deployer, self._file, planner, store)
+        state_dir, monotonic = self._beginning.state_dir, self._clock.monotonic
+        keeper = SqliteKeeper(state_dir / "obelisk.db", state_dir / "cache", store.writer, monotonic)
+        stack.callback(keeper.close)
         sources = ServiceSources(store.reads, engine, control)
         self._live = live = Live(store.reads, sources, self._clock.now, self._ids.ulid())
         store.subscribe(live.publish)
         api = ApiServices(
-            store.reads, engine, lambda: self._catalog, watcher, self._ids, replayer, control, self._metrics, live
+            reader=store.reads,
+            engine=engine,
+            catalog=lambda: self._catalog,
+            watcher=watcher,
+            ids=self._ids,
+            replayer=replayer,
+            manifest=control,
+            metrics=self._metrics,
+            live=live,
+            database=keeper,
         )
         assert deployer.running is not None
         listeners = [listener_of(listen) for listen in deployer.running.listen]

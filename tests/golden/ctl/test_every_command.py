@@ -7,7 +7,14 @@ import pytest
 
 from obelisk_daemon.ctl.reference import commands, text
 from tests.fakes.serving import ctl
-from tests.golden.ctl import test_asking_and_authoring, test_help, test_manifest, test_output, test_steering
+from tests.golden.ctl import (
+    test_asking_and_authoring,
+    test_database,
+    test_help,
+    test_manifest,
+    test_output,
+    test_steering,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = sorted(commands())
@@ -22,7 +29,7 @@ ELSEWHERE = {
 
 def with_output() -> Iterator[tuple[str, ...]]:
     """Give what is run for a golden output, as text and as JSON."""
-    for module in (test_asking_and_authoring, test_output, test_steering):
+    for module in (test_asking_and_authoring, test_database, test_output, test_steering):
         yield from module.COMMANDS.values()
     yield from (("manifest", *words) for words in test_manifest.COMMANDS.values())
 

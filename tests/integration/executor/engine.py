@@ -29,7 +29,7 @@ from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.building import execution_id
-from tests.conformance.world import check_row
+from tests.conformance.world import check_stored
 from tests.integration.executor.uses import FIBO, FIBOA, Linked, Use, allowed_of, limits_of, plan_of
 
 PATIENCE = 20
@@ -129,8 +129,7 @@ class Daemon:
     async def check(self, *executions: ExecutionId) -> None:
         """Compare rows with what their logs say."""
         for execution in executions:
-            responses = await self.store.reads.responses(execution, 0, 100_000)
-            check_row(await self.row(execution), await self.log(execution), responses)
+            await check_stored(self.store, execution)
 
     def states(self, execution: ExecutionId) -> list[str]:
         return [c.status for c in self.changes if isinstance(c, StateChange) and c.execution_id == execution]

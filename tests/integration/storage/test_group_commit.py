@@ -87,17 +87,17 @@ def refuse(_: Transaction) -> None:
 
 
 def duplicate(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
 
 
 def nonsense(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 1, 1)")
+    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
     tx.execute("SELECT nonsense FROM nowhere")
 
 
 def unbindable(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES (?, 'b', 1, 1)", (object(),))
+    tx.execute("INSERT INTO executor VALUES (?, 'b', 'c', '', 1, 1, 1)", (object(),))
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ async def follow(
     id to go on after, the stream begins with the first event.
     """
     live, known = services_of(request).live, parse_execution_id(execution_id)
-    last = last_event_id or after
-    wish = Wish(known, parse_position(last) if last else Position(), logs, children)
+    given = [parse_position(text) for text in (last_event_id, after) if text]
+    wish = Wish(known, given[0] if given else Position(), logs, children)
     return EventStream(live.streams, partial(live.following.follow, wish))
 
 

@@ -175,7 +175,7 @@ def _refine_fields(document: str, schema: Schema) -> None:
             for branch in (field, *field.get("oneOf", ())):
                 if "items" in branch and "$ref" not in branch["items"]:
                     branch["items"] = _reference(items)
-        if name.endswith("digest"):
+        if form is None and name.endswith("digest"):
             _put_form(schema["properties"], name, "Digest")
 
 

@@ -51,6 +51,7 @@ FORMS: Final[dict[str, Schema]] = {
         EXAMPLE_CALL["ffqn"],
     ),
     "Digest": _text("sha256:[0-9a-f]{64}", "SHA-256 of a component's bytes.", EXAMPLE_DIGEST),
+    "DigestStart": _text("(sha256:)?[0-9a-f]{0,64}", "A digest, or its beginning.", "sha256:9f86"),
     "Time": {
         "type": "string",
         "format": "date-time",
@@ -161,6 +162,8 @@ _PLAIN: Final = {
 _OTHERS: Final = {
     ("RetryWish", "execution_id"): "NewExecutionId",
     ("FailureDocument", "cause"): "FailureId",
+    ("ExecutionFilter", "digest"): "DigestStart",
+    ("list_executions", "digest"): "DigestStart",
     ("submit_as", "execution_id"): "NewExecutionId",
     ("audit", "after"): "Time",
     ("audit", "before"): "Time",

@@ -60,7 +60,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "submit_as": Operation("submit_execution", _CALLS | _WRITES, _STEERED),
     "submit_new": Operation("submit_new_execution", _CALLS | _WRITES, _STEERED),
     "list_executions": Operation(
-        "list_executions", {400: ("invalid_execution_id",), 422: ("invalid_filter", "invalid_cursor")}
+        "list_executions",
+        {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")},
     ),
     "show": Operation("show_execution", _READS, ("show_failure", "retry_execution", *_STEERED)),
     "result": Operation("get_result", _READS),
@@ -98,11 +99,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "audit": Operation("list_audit", {400: ("invalid_time",)}),
     "queues": Operation("list_queues"),
     "executors": Operation("list_executors"),
-    "bulk": Operation("steer_executions", {422: ("invalid_filter", "invalid_cursor")} | _WRITES),
+    "bulk": Operation(
+        "steer_executions",
+        {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")}
+        | _WRITES,
+    ),
     "db_stats": Operation("measure_database"),
-    "db_check": Operation("check_database"),
+    "db_check": Operation("check_database", {409: ("check_running",), 500: ("check_failed",)}),
     "db_vacuum": Operation("vacuum_database", _WRITES),
-    "db_backup": Operation("back_up_database", _WRITES),
+    "db_backup": Operation("back_up_database", {409: ("backup_running",), 507: ("storage_full", "copy_failed")}),
     "me": Operation("get_identity"),
     "print_wit": Operation("print_wit", {422: (*_FUNCTION, "component_not_found", "contradictory")}),
     "replay_execution": Operation("replay_execution", _READS | {422: (*_REPLAYS, *_OF_COMPONENTS)}),

@@ -1,46 +1,62 @@
 """Opening the database file: exclusive, durable, at the schema this daemon knows."""
 
+import logging
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from obelisk_daemon.errors import OperatorError
+from obelisk_daemon.errors import OperatorError, StorageUnavailableError
+from obelisk_daemon.storage.sqlite.copying import copy_database
 from obelisk_daemon.storage.sqlite.queries import migrations
 
 _APPLICATION_ID: Final = 0x0BE115C
+_LOG: Final = logging.getLogger(__name__)
 _PRAGMAS: Final = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a new file: without, only a rewrite of all of it gives space back
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL lost acknowledged commits in 273 of 400 simulated power cuts
+    "PRAGMA journal_size_limit = 67108864",  # after a long read held up checkpoints, the WAL gives its space back
     "PRAGMA foreign_keys = OFF",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",
 )
 
 
-def open_for_writing(file: Path) -> sqlite3.Connection:
-    """Open or make the database and bring its schema up to date.
+def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite3.Connection:
+    """Open or make the database and bring its schema up to date by `scripts`: ours, unless a test has others.
+
+    Before a migration the database is copied to a file beside it, `obelisk.db.schema-<its number before>`.
 
     Raises:
-        OperatorError: `database_unusable` (not a database, or one of something else) or `database_newer` (made by a
-            later version of the daemon).
+        OperatorError: `database_unusable` (not a database, or one of something else), `database_newer` (made by a
+            later version of the daemon), or `migration_refused`: it can't be copied before its migration.
     """
+    scripts = migrations() if scripts is None else scripts
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
         raise _unusable(file, error) from error
-    try:
+    with _closed_unless_usable(connection, file):
         connection.row_factory = sqlite3.Row
-        version = _check(connection, file)
+        version = _check(connection, file, len(scripts))
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        _migrate(connection, version)
+        _migrate(connection, version, scripts, file)
+    return connection
+
+
+@contextmanager
+def _closed_unless_usable(connection: sqlite3.Connection, file: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(file, error) from error
     except OperatorError:
         connection.close()
         raise
-    return connection
 
 
 def _unusable(file: Path, error: sqlite3.Error) -> OperatorError:
@@ -56,9 +72,27 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, file: Path) -> int:
+def open_for_check(file: Path) -> sqlite3.Connection:
+    """Open a database of this schema, which a daemon may be using, to look at all of it.
+
+    Raises:
+        OperatorError: as for `open_for_writing`; also `database_older`: only the daemon brings it up to date.
+    """
+    if not file.is_file():
+        raise OperatorError("database_unusable", f"{file} is no file")
+    try:
+        connection = open_for_reading(file)
+    except sqlite3.Error as error:
+        raise _unusable(file, error) from error
+    with _closed_unless_usable(connection, file):
+        version = _check(connection, file, known := len(migrations()))
+        if version < known:
+            raise OperatorError("database_older", f"{file} has schema {version}, and this obeliskd checks {known}")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, file: Path, known: int) -> int:
     """Give the schema's version, before anything in the file is changed."""
-    known = len(migrations())
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != _APPLICATION_ID and (application or version or _has_tables(connection)):
@@ -70,12 +104,26 @@ def _check(connection: sqlite3.Connection, file: Path) -> int:
     return int(version)
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    for number, script in enumerate(migrations()[version:], start=version + 1):
+def _migrate(connection: sqlite3.Connection, version: int, scripts: Sequence[str], file: Path) -> None:
+    if 0 < version < len(scripts):
+        _copy_before(file, version, len(scripts))
+    for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {_APPLICATION_ID};\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"
         )
+
+
+def _copy_before(file: Path, version: int, wanted: int) -> None:
+    """Keep the database as it is: there is no way back from a migration. A start that was cut off copies it again."""
+    target = file.with_name(f"{file.name}.schema-{version}")
+    try:
+        copy_database(file, target)
+    except StorageUnavailableError as error:
+        raise OperatorError(
+            "migration_refused", f"{file} is not migrated to schema {wanted}, since it can't be copied before: {error}"
+        ) from error
+    _LOG.info("%s is a copy of the database before its migration; delete it when all is well", target)
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

@@ -417,3 +417,69 @@ SELECT audit_id, created_at, actor, peer, role, action, subject, params, refused
 FROM audit WHERE subject = :subject AND audit_id < :cursor AND created_at >= :after AND created_at < :before
     AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
 ORDER BY audit_id DESC LIMIT :limit;
+
+-- What a check of the database asks.
+-- name: count_executions
+SELECT count(*) FROM execution;
+
+-- name: all_executions
+SELECT execution_id FROM execution;
+
+-- name: newest_executions
+SELECT execution_id FROM execution ORDER BY execution_id DESC LIMIT ?;
+
+-- name: some_unfinished
+SELECT execution_id FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') LIMIT ?;
+
+-- name: finished_children
+SELECT execution_id FROM execution WHERE parent_id = ? AND status = 'finished';
+
+-- name: parentless
+SELECT c.execution_id FROM execution c
+WHERE c.parent_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM execution p WHERE p.execution_id = c.parent_id);
+
+-- name: outliving
+SELECT c.execution_id FROM execution c INDEXED BY execution_unfinished JOIN execution p ON p.execution_id = c.parent_id
+WHERE c.status <> 'finished' AND c.status IN ('pending_at', 'locked', 'blocked') AND p.status = 'finished';
+
+-- name: never_woken
+SELECT execution_id FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status = 'blocked' AND join_missing <= 0;
+
+-- Stubs that the manifest has as text have no code; nor is any of their executions ever started.
+-- name: codeless
+SELECT digest FROM generation_component WHERE digest NOT IN (SELECT digest FROM component)
+UNION
+SELECT digest FROM execution INDEXED BY execution_unfinished
+WHERE status <> 'finished' AND status IN ('pending_at', 'locked', 'blocked') AND started_at IS NOT NULL
+  AND digest NOT IN (SELECT digest FROM component);
+
+-- name: late_delays
+SELECT d.delay_id FROM delay d LEFT JOIN execution e ON e.execution_id = d.execution_id
+WHERE e.execution_id IS NULL OR e.status = 'finished';
+
+-- name: wrong_queue_lengths
+WITH counted (component, number) AS (
+    SELECT component, count(*) FROM execution INDEXED BY execution_unfinished
+    WHERE status = 'pending_at' AND status <> 'finished' AND started_at IS NULL GROUP BY component
+)
+SELECT l.component, l.never_started, coalesce(c.number, 0) FROM queue_length l LEFT JOIN counted c USING (component)
+WHERE l.never_started <> coalesce(c.number, 0)
+UNION ALL
+SELECT component, 0, number FROM counted WHERE component NOT IN (SELECT component FROM queue_length);
+
+-- With the name of a table that has rows of executions.
+-- name: orphans
+SELECT DISTINCT o.execution_id FROM :table o
+WHERE NOT EXISTS (SELECT 1 FROM execution e WHERE e.execution_id = o.execution_id);
+
+-- No count(*): that is one step of SQLite's machine, which nothing can end before it has read all.
+-- name: rows_of
+SELECT coalesce(sum(1), 0) FROM :table;
+
+-- name: component_bytes
+SELECT coalesce(sum(length(code)), 0) FROM component;
+
+-- name: count_generations
+SELECT count(*) FROM generation;

@@ -1,0 +1,169 @@
+"""What an operator does with the database of a daemon that runs."""
+
+import asyncio
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from obelisk_daemon.errors import ConflictError, OperatorError, StorageUnavailableError
+from obelisk_daemon.storage.database import Backup, CheckReport, DatabaseStats, VacuumReport
+from obelisk_daemon.storage.sqlite.copying import copy_database
+from obelisk_daemon.storage.sqlite.measuring import measure
+from obelisk_daemon.storage.sqlite.writer import Transaction, Writer
+
+_CHUNK: Final = 1 << 20
+_PAGES: Final = 250
+"""Moved in one transaction, for which other writes wait: some milliseconds."""
+_CHECK_SECONDS: Final = 3600.0
+_COPY: Final = "obelisk.db.copy"
+
+
+class SqliteKeeper:
+    """`DatabaseKeeper` of one database file. `monotonic` is a clock in seconds; `close` ends what is under way."""
+
+    def __init__(self, file: Path, cache: Path, writer: Writer, monotonic: Callable[[], float]) -> None:
+        self._file = file
+        self._cache = cache
+        self._writer = writer
+        self._monotonic = monotonic
+        self._checking = False
+        self._copying = False
+        self._sent: BinaryIO | None = None
+        self._closed = threading.Event()
+        file.with_name(_COPY).unlink(missing_ok=True)  # of a daemon that was killed
+        file.with_name(f"{_COPY}.part").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop a copy that is being made, and let go of one that was being sent. Nobody may ask for more."""
+        self._closed.set()
+        self._end_sending()
+
+    async def stats(self) -> DatabaseStats:
+        """Measure it."""
+        return await asyncio.to_thread(measure, self._file, self._cache, self._monotonic)
+
+    async def check(self, *, full: bool) -> CheckReport:
+        """Look for damage, in a process of its own."""
+        if self._checking:
+            raise ConflictError("check_running", "the database is being checked already")
+        self._checking = True
+        try:
+            return await _check(self._file, full=full)
+        finally:
+            self._checking = False
+
+    async def vacuum(self) -> VacuumReport:
+        """Give the pages back that are free now, step by step."""
+        before = await self._writer.queue(_measured).outcome()
+        freed = 0
+        # what becomes free meanwhile is for the next time, so that this ends whatever is written and deleted
+        while freed < before.free and (moved := await self._writer.queue(_free_some).outcome()):
+            freed += moved
+        after = await self._writer.queue(_measured).outcome()
+        page = before.page_bytes
+        return VacuumReport(before_bytes=before.pages * page, after_bytes=after.pages * page, freed_bytes=freed * page)
+
+    async def back_up(self) -> Backup:
+        """Copy it as it is now. The copy loses its name before it is sent: nothing is left of it, whatever comes."""
+        if self._copying or self._sent is not None:
+            raise ConflictError("backup_running", "a backup is being made or sent already")
+        self._copying = True
+        try:
+            made = await asyncio.to_thread(_copied, self._file, self._closed.is_set)
+        finally:
+            self._copying = False
+        self._sent = made.file
+        return Backup(made.size, made.sha256, _chunks(made.file), self._end_sending)
+
+    def _end_sending(self) -> None:
+        if self._sent is not None:
+            self._sent.close()
+            self._sent = None
+
+
+class _Copy(NamedTuple):
+    file: BinaryIO
+    size: int
+    sha256: bytes
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(file.read, _CHUNK):
+        yield chunk
+
+
+def _copied(database: Path, is_stopped: Callable[[], bool]) -> _Copy:
+    copy = database.with_name(_COPY)
+    copy_database(database, copy, is_stopped)
+    file = copy.open("rb")
+    copy.unlink()
+    digest, size = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if is_stopped():
+            file.close()
+            raise StorageUnavailableError("copy_failed", "the daemon stops")
+    file.seek(0)
+    return _Copy(file, size, digest.digest())
+
+
+class _Extent(NamedTuple):
+    """How many pages a database has, how many of them are free, and how big one is."""
+
+    pages: int
+    free: int
+    page_bytes: int
+
+
+def _measured(tx: Transaction) -> _Extent:
+    names = ("page_count", "freelist_count", "page_size")
+    return _Extent(*(tx.execute(f"PRAGMA {name}").fetchone()[0] for name in names))
+
+
+def _free_some(tx: Transaction) -> int:
+    """Give some free pages back; give how many, 0 if there is none, or where the file was not made for that."""
+    before = _measured(tx)
+    for _ in range(min(before.free, _PAGES)):
+        tx.execute("PRAGMA incremental_vacuum(1)")  # with more, Python's module would step over one page only
+    return before.pages - _measured(tx).pages
+
+
+async def _check(file: Path, *, full: bool) -> CheckReport:
+    """Run `obeliskd check-db`: it reads and folds for long, and must not hold up the loop.
+
+    Raises:
+        OperatorError: `check_failed`.
+    """
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-s",
+        "-P",
+        "-m",
+        "obelisk_daemon.obeliskd",
+        "check-db",
+        str(file),
+        "--json",
+        *(("--full",) if full else ()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            told, errors = await child.communicate()
+        return msgspec.json.decode(told, type=CheckReport)
+    except (TimeoutError, msgspec.MsgspecError) as error:
+        detail = "it took too long" if isinstance(error, TimeoutError) else errors.decode("utf-8", "replace").strip()
+        raise OperatorError("check_failed", f"the database could not be checked: {detail}") from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
