@@ -153,3 +153,25 @@ def test_what_a_guest_gives_is_text(api: Api, open_page: Open) -> None:
 def test_an_unknown_execution_is_told(api: Api, open_page: Open) -> None:
     page = open_page(f"#/executions/{execution_id(999)}", expected=(execution_id(999),))
     expect(page.get_by_role("alert")).to_contain_text("execution_not_found")
+
+
+def test_all_that_match_are_counted_and_then_cancelled(api: Api, open_page: Open) -> None:
+    for number in (10, 11, 12):
+        body = {"ffqn": NAP, "params": [3_600_000], "tags": {"batch": "b1"} if number > 10 else {}}
+        api.request("PUT", f"/v1/executions/{execution_id(number)}", body)
+    page = open_page("#/executions")
+    expect(page.get_by_role("button", name="Act on all…")).to_be_disabled()
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("Tags").fill("batch=b1")
+    page.get_by_label("Tags").press("Enter")
+    expect(page.locator("table.executions tbody tr")).to_have_count(2)
+    expect(page.locator("table.executions .chip.tag").first).to_have_text("batch=b1")
+    page.get_by_role("button", name="Act on all…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("2 executions would be asked to cancel")
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Do it").click()
+    expect(page.locator("#notices")).to_contain_text("2 executions changed")
+    expect(page.locator("table.executions .pill", has_text="cancelled")).to_have_count(2)
+    assert api.show(execution_id(10))["state"] == "blocked"
+    api.request("POST", f"/v1/executions/{execution_id(10)}/cancel", {"force": True})

@@ -90,6 +90,8 @@ def test_the_dashboard_counts_what_there_is(api: Api, open_page: Open) -> None:
         api.submit(execution_id(number), NAP, 3_600_000)
     expect(blocked.locator("b")).to_have_text(str(before + 2))
     expect(page.locator("svg.chart path.line").first).to_be_attached()
+    expect(page.get_by_role("region", name="Executors")).to_contain_text("default")
+    expect(page.get_by_role("region", name="Queues")).to_contain_text("sleeper workflow")
     blocked.click()
     expect(page.locator(f"tr[data-key='{execution_id(208)}']")).to_be_visible()
     for number in (207, 208):

@@ -33,7 +33,5 @@ class Watched:
             self._wrong.append(f"request to {request.url}")
 
     def _answered(self, response: Response) -> None:
-        if response.url.endswith(("/queues", "/executors")):  # until the daemon has them
-            return
         if response.status >= 400 and not any(part in response.url for part in self._expected):
             self._wrong.append(f"{response.status} of {response.url}")

@@ -17,7 +17,7 @@ export async function bulkDialog(filters) {
     const force = checkbox("force: also what isn't cancellable");
     const told = h("p", { "aria-live": "polite" }, "Counting\u2026");
     const described = Object.entries(filters).map(([name, value]) => h("code.chip", `${name}=${[value].flat().join(",")}`));
-    form.append(h("p", described.length ? described : h("b", "No filter: all executions")), h("label", "Action", action), force.row, told);
+    form.append(h("p", described), h("label", "Action", action), force.row, told);
     const wish = () => ({ action: action.value, filter: filterDocument(filters), force: force.input.checked });
     let turn = 0;
     const recount = async () => {
@@ -47,8 +47,10 @@ export async function bulkDialog(filters) {
 async function through(wish, progress, isStopped) {
   const sum = { matched: 0, changed: 0, unchanged: 0, refused: [] };
   let cursor;
+  let filter = wish.filter;
   do {
-    const step = await post("executions/bulk", { ...wish, cursor });
+    const step = await post("executions/bulk", { ...wish, filter, cursor });
+    filter = { ...filter, created_before: step.as_of };
     for (const name of ["matched", "changed", "unchanged"]) sum[name] += step[name] ?? 0;
     sum.refused.push(...(step.refused ?? []));
     cursor = step.next;

@@ -4,7 +4,8 @@ import { fill, h, svg } from "./dom.js";
 
 const WIDTH = 600;
 const HEIGHT = 96;
-const SPAN = 300_000;
+const LONGEST = 300_000;
+const SHORTEST = 60_000;
 const TONES = ["a", "b", "c"];
 
 /**
@@ -14,13 +15,14 @@ const TONES = ["a", "b", "c"];
 export function lineChart(title, names) {
   /** @type {{ at: number, values: number[] }[]} */
   let points = [];
-  const chart = svg("svg.chart", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}, the last five minutes` });
+  const chart = svg("svg.chart", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}, the last minutes` });
   const legend = h("div.legend");
   const draw = () => {
     const now = Date.now();
-    points = points.filter((point) => point.at > now - SPAN - 10_000);
+    points = points.filter((point) => point.at > now - LONGEST - 10_000);
     const top = Math.max(1, ...points.flatMap((point) => point.values)) * 1.1;
-    const x = (at) => WIDTH * (1 - (now - at) / SPAN);
+    const span = Math.min(LONGEST, Math.max(SHORTEST, now - (points[0]?.at ?? now)));
+    const x = (at) => WIDTH * (1 - (now - at) / span);
     const y = (value) => HEIGHT - 2 - (value / top) * (HEIGHT - 6);
     const last = points.at(-1)?.values ?? names.map(() => 0);
     fill(chart, svg("line.base", { x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 }), names.map((_name, place) => {

@@ -28,12 +28,12 @@ export function dashboardPage(place, _route, signal) {
 
   async function refresh() {
     try {
-      const [status, queued, running] = await Promise.all([get("status", signal), get("queues", signal).catch(() => null), get("executors", signal).catch(() => null)]);
+      const [status, queued, running] = await Promise.all([get("status", signal), get("queues", signal), get("executors", signal)]);
       fill(about, factsOf(status));
       fill(alerts, alertsOf(status));
       fill(stats, statsOf(status.executions, status.hot));
-      if (queued) fill(queues, queueTable(queued.queues));
-      fill(executors, executorTable((running ?? status).executors));
+      fill(queues, queueTable(queued.queues));
+      fill(executors, executorTable(running.executors));
     } catch (error) {
       if (!signal.aborted) fill(alerts, problemBox(error));
     }

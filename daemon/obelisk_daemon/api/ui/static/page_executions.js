@@ -29,6 +29,12 @@ export function executionsPage(place, route, signal) {
 
   const bulk = h("button", { on: { click: () => bulkDialog(filtersOf(search)).then((done) => done && load()) } }, "Act on all\u2026");
   bulk.hidden = !may("operate");
+  const showBulk = () => {
+    const has = Object.keys(filtersOf(search)).length > 0;
+    bulk.disabled = !has;
+    bulk.title = has ? "" : "Filter first: there is no button for everything";
+  };
+  showBulk();
   place.append(h("div.page-head", h("h1", "Executions"), h("div.buttons", bulk, h("a.button.primary", { href: "#/functions" }, "Submit\u2026"))),
     filters, note, h("div.scroll", table), pager);
   drawFilters();
@@ -83,6 +89,7 @@ export function executionsPage(place, route, signal) {
     /** @param {import("./router.js").Route} next */
     update(next) {
       search = next.query;
+      showBulk();
       if (!filters.contains(document.activeElement)) drawFilters();
       load();
     },

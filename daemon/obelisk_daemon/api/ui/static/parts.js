@@ -49,7 +49,7 @@ export function idLink(id, text = shortId(id)) {
 /** Name and value in two columns; pairs without a value are left out. @param {[string, any][]} pairs */
 export function facts(pairs) {
   const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
-  return h("dl.facts", shown.map(([name, value]) => [h("dt", name), " ", h("dd", value), " "]));
+  return h("dl.facts", shown.map(([name, value]) => h("div", h("dt", name), " ", h("dd", value))));
 }
 
 /** A titled part of a page. @param {string} title */

@@ -45,7 +45,7 @@ function describe(state) {
       ["code", h("code", { title: state.component_digest }, shortDigest(state.component_digest))],
     ]),
     state.pending_total > 0 && h("p", h("b", counted(state.pending_total, "pending request"))),
-    state.pending.slice(0, MOST).map((one) => h("p.member", h("span.chip", one.join_set), member(one))),
+    h("ul.plain", state.pending.map((one) => h("li.member", member(one)))),
     state.join_sets_total > 0 && h("p", h("b", counted(state.join_sets_total, "join set"))),
     state.join_sets.map(joinSet),
   ];
@@ -63,8 +63,13 @@ function member(one) {
   const tone = one.answered_at ? { finished: "delay", cancelled: "cancelling" }[one.outcome] ?? one.outcome : "pending";
   return [
     h(`span.dot.${tone}`),
-    one.execution_id ? [idLink(one.execution_id, lastName(one.ffqn)), " "] : h("span", { title: one.delay_id }, "delay "),
+    one.execution_id ? [idLink(one.execution_id, `${lastName(one.ffqn)} ${placeOf(one.execution_id)}`), " "] : h("span.mono", { title: one.delay_id }, `delay ${placeOf(one.delay_id)} `),
     one.answered_at ? h("span.dim", `${one.failure_kind ?? one.outcome}${one.taken ? "" : ", not taken yet"}`) : h("span.dim", "pending"),
     one.due_at && !one.answered_at && [" due ", at(one.due_at)],
   ];
+}
+
+/** Where in its parent something stands: the join set and the number. */
+function placeOf(id) {
+  return id.slice(id.lastIndexOf(".") + 1);
 }

@@ -64,7 +64,7 @@ function ownRow(events, { bySet }, end, isOpen) {
     } else if (event.type === "locked") push(from, to, endTone(events[place + 1]), `attempt ${event.attempt},`, open);
     else push(from, to, tone, tone, open);
   });
-  return { label: "this execution", version: 0, bars: merged(bars), marks };
+  return { label: "execution", version: 0, bars: merged(bars), marks };
 }
 
 const TONES = {
