@@ -22,7 +22,7 @@ demo: $(INSTALLED) ## Run the main job: a daemon, a workflow in Python, activiti
 	$(BIN)/python components/demo.py
 
 test: $(INSTALLED) components ## Install what is needed and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(INSTALLED) components ## Run the long versions of the tests that have one
 	OBELISK_SOAK=1 $(BIN)/python -m pytest
