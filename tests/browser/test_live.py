@@ -96,3 +96,13 @@ def test_the_dashboard_counts_what_there_is(api: Api, open_page: Open) -> None:
     expect(page.locator(f"tr[data-key='{execution_id(208)}']")).to_be_visible()
     for number in (207, 208):
         api.request("POST", f"/v1/executions/{execution_id(number)}/cancel", {"force": True})
+
+
+def test_a_line_separator_in_what_a_guest_says_hides_nothing(api: Api, open_page: Open) -> None:
+    api.submit(execution_id(220), APPROVAL, 1, DETAILS)
+    page = open_page(f"#/executions/{execution_id(220)}")
+    expect(page.get_by_role("button", name="Give result…")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("live")
+    api.request("POST", f"/v1/executions/{execution_id(220)}/stub", {"err": "one\u2028two"})
+    expect(page.get_by_role("heading", level=1).locator(".pill")).to_have_text("err")
+    expect(page.get_by_role("region", name="Result")).to_contain_text("one⟨U+2028⟩two")
