@@ -51,6 +51,17 @@ def test_a_token_in_the_address_is_taken_out_of_it(guarded: tuple[Daemon, str, s
     assert page.evaluate("localStorage.length") == 0
 
 
+def test_a_token_in_an_address_that_is_opened_in_the_same_tab_is_taken_too(
+    guarded: tuple[Daemon, str, str], open_page: Open
+) -> None:
+    daemon, read, admin = guarded
+    page = open_page(f"#token={read}", at=daemon)
+    expect(page.locator("#who")).to_contain_text("read · read")
+    page.goto(page.url.partition("#")[0] + f"#token={admin}")
+    expect(page.locator("#who")).to_contain_text("admin · admin")
+    assert admin not in page.url
+
+
 def test_a_token_that_may_only_read_sees_everything_and_can_press_nothing(
     guarded: tuple[Daemon, str, str], open_page: Open
 ) -> None:

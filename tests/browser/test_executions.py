@@ -175,3 +175,17 @@ def test_all_that_match_are_counted_and_then_cancelled(api: Api, open_page: Open
     expect(page.locator("table.executions .pill", has_text="cancelled")).to_have_count(2)
     assert api.show(execution_id(10))["state"] == "blocked"
     api.request("POST", f"/v1/executions/{execution_id(10)}/cancel", {"force": True})
+
+
+def test_all_that_match_are_retried(api: Api, open_page: Open) -> None:
+    body = {"ffqn": FIBO, "params": [7], "tags": {"again": "yes"}}
+    assert api.request("PUT", f"/v1/executions/{execution_id(30)}", body)[0] == 201
+    api.result(execution_id(30))
+    page = open_page("#/executions?tag=again%3Dyes&state=finished")
+    page.get_by_role("button", name="Act on all…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Action").first.select_option("retry")
+    expect(dialog).to_contain_text("1 execution would be asked to retry")
+    dialog.get_by_role("button", name="Do it").click()
+    expect(page.locator("#notices")).to_contain_text("1 execution changed, 0 as they were, 0 refused")
+    expect(page.get_by_role("row")).to_have_count(3)  # with the heads of the columns

@@ -96,3 +96,29 @@ def test_the_dashboard_counts_what_there_is(api: Api, open_page: Open) -> None:
     expect(page.locator(f"tr[data-key='{execution_id(208)}']")).to_be_visible()
     for number in (207, 208):
         api.request("POST", f"/v1/executions/{execution_id(number)}/cancel", {"force": True})
+
+
+def test_a_line_separator_in_what_a_guest_says_hides_nothing(api: Api, open_page: Open) -> None:
+    api.submit(execution_id(220), APPROVAL, 1, DETAILS)
+    page = open_page(f"#/executions/{execution_id(220)}")
+    expect(page.get_by_role("button", name="Give result…")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("live")
+    api.request("POST", f"/v1/executions/{execution_id(220)}/stub", {"err": "one\u2028two"})
+    expect(page.get_by_role("heading", level=1).locator(".pill")).to_have_text("err")
+    expect(page.get_by_role("region", name="Result")).to_contain_text("one⟨U+2028⟩two")
+
+
+def test_a_log_that_comes_in_short_pages_is_shown_whole(api: Api, open_page: Open) -> None:
+    api.call(execution_id(221), "testing:fibo/workflow.fiboa", 10, 2)
+    page = open_page("#/functions")
+    page.route(
+        re.compile(r"/(events|responses)\?"),
+        lambda route: route.continue_(url=re.sub(r"limit=\d+", "limit=1", route.request.url)),
+    )
+    page.goto(page.url.partition("#")[0] + f"#/executions/{execution_id(221)}")
+    expect(page.get_by_role("option").last).to_contain_text("finished")
+    expect(page.get_by_role("option", name="…", exact=True)).to_have_count(0)
+    number = api.show(execution_id(221))["version"]
+    expect(page.locator(".slider output")).to_have_text(f"{number - 1} of {number - 1}")
+    page.get_by_label("Version", exact=True).fill("2")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("join set create")

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from obelisk_daemon.errors import NotFoundError
+from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.records import LogLine, NewExecution, Position
 from obelisk_daemon.storage.sqlite import following
@@ -55,6 +56,21 @@ async def test_a_page_of_progress_ends_where_it_gets_large(world: World, monkeyp
     await world.append(run.call(world.now, 1, keep=False))
     page = await world.store.reads.progress(ID, Position(), 100, logs=True)
     assert (len(page.entries), page.more) == (1, {"events"})
+
+
+async def test_a_page_of_the_log_ends_where_it_gets_large_and_is_never_empty_before_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await world.workflow()
+    await world.append(run.call(world.now, 1, keep=False))
+    whole = await world.log(ID)
+    read: list[Entry] = []
+    monkeypatch.setattr(following, "_LARGEST_PAGE", 1)
+    while page := await world.store.reads.entries(ID, len(read), 100):
+        assert len(page) == 1
+        read += page
+    assert len(read) > 3
+    assert read == whole
 
 
 async def test_progress_of_what_is_not_there_is_not_found(world: World) -> None:

@@ -316,7 +316,7 @@ class Api:
         while True:
             page = self.get(path, from_=first + len(found), limit=500)[key]
             found += page
-            if len(page) < 500:
+            if not page:
                 return found
 
 

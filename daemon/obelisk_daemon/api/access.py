@@ -36,6 +36,14 @@ _HEADERS: Final = (
 """What an answer has unless it says otherwise itself."""
 
 
+class _Asking:
+    """A request under way. One that is ending and the next one may share a connection, so each is told from others."""
+
+    def __init__(self, connection: Connection, identity: Identity) -> None:
+        self.connection = connection
+        self.identity = identity
+
+
 class AccessCheck:
     """Stands before the application.
 
@@ -46,24 +54,25 @@ class AccessCheck:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
-        self._asking: dict[Connection, Identity] = {}
+        self._asking: set[_Asking] = set()
 
     def recheck(self) -> None:
         """End what is under way for somebody who is known no more: a token may go or expire while a stream is read."""
-        for connection, identity in list(self._asking.items()):
-            if not self._access.holds(identity):
-                connection.end()
+        for asking in list(self._asking):
+            if not self._access.holds(asking.identity):
+                asking.connection.end()
 
     @contextmanager
     def _under_way(self, arrival: Arrival, identity: Identity | Anonymous) -> Iterator[None]:
         if arrival.connection is None or isinstance(identity, Anonymous):
             yield
             return
-        self._asking[arrival.connection] = identity
+        asking = _Asking(arrival.connection, identity)
+        self._asking.add(asking)
         try:
             yield
         finally:
-            del self._asking[arrival.connection]
+            self._asking.discard(asking)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with who sent it, or answer 403."""

@@ -123,7 +123,7 @@ class ExecutionList(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventPage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Events of an execution, oldest first.
+    """Events of an execution, oldest first; fewer than wanted where they are large, one at least if there is any.
 
     `next` is the version to ask from next. `finished` tells that nothing will follow what has been written by now.
     """
@@ -137,7 +137,10 @@ class EventPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ResponsePage(msgspec.Struct, frozen=True):
-    """Responses that an execution received, oldest first; `next` is the `seq` to ask from next."""
+    """Responses that an execution received, oldest first; `next` is the `seq` to ask from next.
+
+    There are fewer than wanted where they are large, one at least if there is any.
+    """
 
     responses: list[dict[str, Any]]
     next: int

@@ -101,9 +101,9 @@ def _read_log(session: Session, execution_id: str, what: str, first: int, limit:
         wanted = _PAGE if limit is None else min(_PAGE, limit - len(found))
         path = f"{path_of(execution_id)}/{what}"
         page = session.client.get(path, from_=first + len(found), limit=wanted).document[what]
-        found += page
-        if len(page) < wanted:
+        if not page:
             break
+        found += page  # fewer than wanted where they are large
     return found
 
 

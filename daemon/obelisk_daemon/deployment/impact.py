@@ -158,10 +158,11 @@ class Assessor:
         after = ""
         while batch := await self._store.unfinished_of(ffqn, after, _BATCH):
             for execution_id in batch:
-                events = [entry.event for entry in await self._reader.entries(execution_id, 0, 2)]
-                created = events[0]
+                created = (await self._reader.entries(execution_id, 0, 1))[0].event
                 assert isinstance(created, Created)
-                if not (only_new and len(events) > 1) and not _fits(of, created.params):
+                if only_new and await self._reader.entries(execution_id, 1, 1):
+                    continue
+                if not _fits(of, created.params):
                     yield execution_id
             after = batch[-1]
 

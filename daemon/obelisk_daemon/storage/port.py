@@ -182,11 +182,11 @@ class ExecutionReader(Protocol):
         ...
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
-        """Read events from a version on."""
+        """Read events from a version on: fewer than `limit` where they are large, but one if there is any."""
         ...
 
     async def responses(self, execution_id: ExecutionId, from_seq: int, limit: int) -> list[Response]:
-        """Read responses from a sequence number on."""
+        """Read responses from a `seq` on: fewer than `limit` where they are large, but one if there is any."""
         ...
 
     async def log_lines(

@@ -8,7 +8,8 @@ import pytest
 
 from obelisk_daemon.api.listeners import TcpListener
 from obelisk_daemon.api.server import ApiServer
-from obelisk_daemon.ids import parse_submitted_id
+from obelisk_daemon.execution.events import Entry
+from obelisk_daemon.ids import ExecutionId, parse_submitted_id
 from tests.fakes.api import FIBO, FakeWorld, execution_id
 from tests.fakes.serving import access, ctl, ctl_at, serving, until_followed, until_watched
 
@@ -66,6 +67,20 @@ async def test_submit_with_follow_prints_events_while_they_happen(world: FakeWor
     assert "created" in lines[0]
     assert "finished" in lines[1]
     assert lines[2:] == ['{"ok": 2}']
+
+
+async def test_a_log_that_comes_in_short_pages_is_printed_whole(
+    world: FakeWorld, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctl_at(path, *CALL)
+    world.finish(ID, {"ok": 2})
+
+    async def entries(execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
+        return world.logs[execution_id][from_version : from_version + 1]
+
+    monkeypatch.setattr(world, "entries", entries)
+    document = json.loads((await ctl_at(path, "events", ID, "--json")).out)
+    assert [event["type"] for event in document["events"]] == ["created", "finished"]
 
 
 async def test_waiting_goes_on_when_the_daemon_is_restarted(world: FakeWorld, tmp_path: Path) -> None:

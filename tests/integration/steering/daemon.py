@@ -38,6 +38,7 @@ from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.fakes.clock import ManualClock
+from tests.fakes.database import FakeDatabase
 from tests.fakes.manifest import FakeManifest
 from tests.fakes.serving import access, talking
 
@@ -173,7 +174,17 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         live = Live(store.reads, ServiceSources(store.reads, engine, manifest_control), clock.now, ids.ulid())
         store.subscribe(live.publish)
         api = ApiServices(
-            store.reads, engine, lambda: catalog, watcher, ids, replayer, manifest_control, Metrics(), live
+            reader=store.reads,
+            engine=engine,
+            catalog=lambda: catalog,
+            watcher=watcher,
+            ids=ids,
+            replayer=replayer,
+            manifest=manifest_control,
+            metrics=Metrics(),
+            live=live,
+            database=FakeDatabase(),
+            last_removal=lambda: None,
         )
         daemon.engine, engine.not_ready = engine, None
         daemon.socket = directory / "api.sock"

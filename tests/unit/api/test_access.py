@@ -1,12 +1,15 @@
+import asyncio
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
+from litestar.types import Receive, Scope, Send
 
-from obelisk_config import Tls
-from obelisk_daemon.api.access import identify, refused
-from obelisk_daemon.api.connection import Arrival
+from obelisk_config import Tls, Token
+from obelisk_daemon.api.access import AccessCheck, identify, refused
+from obelisk_daemon.api.connection import ARRIVAL, Arrival, Connection
 from obelisk_daemon.api.identity import Anonymous, Identity
 from obelisk_daemon.api.listeners import TcpListener, UnixListener
 from obelisk_daemon.api.peers import client_behind
@@ -174,3 +177,46 @@ def test_too_many_headers_and_a_target_too_long_are_refused() -> None:
     long = refused(asked, TCP)
     assert long is not None
     assert (long.status, long.code) == (414, "target_too_long")
+
+
+class Ended:
+    """Stands for a connection, and counts how often it is ended."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def end(self) -> None:
+        self.times += 1
+
+
+@pytest.mark.anyio
+async def test_a_request_that_is_ending_takes_nothing_from_the_next_one_on_its_connection() -> None:
+    ending, going = asyncio.Event(), asyncio.Event()
+    tokens: list[Token] = [HOLDER]
+    connection = Ended()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["state"]["until"].wait()
+
+    async def nothing(*_: object) -> Any:
+        return None
+
+    def asked(until: asyncio.Event) -> Any:
+        arrival = Arrival(TcpListener("127.0.0.1", 5005), cast(Connection, connection))
+        headers = scope(("host", "localhost"), ("authorization", f"Bearer {TOKEN}"))
+        return headers | {"state": {ARRIVAL: arrival, "until": until}}
+
+    check = AccessCheck(application, msgspec.structs.replace(access(), tokens=lambda: tokens))
+    first, second = (asyncio.create_task(check(asked(until), nothing, nothing)) for until in (ending, going))
+    await asyncio.sleep(0)
+    ending.set()
+    await first
+    check.recheck()
+    assert connection.times == 0
+    tokens.clear()
+    check.recheck()
+    assert connection.times == 1
+    going.set()
+    await second
+    check.recheck()
+    assert connection.times == 1

@@ -132,3 +132,30 @@ async def test_of_too_many_changes_only_that_there_were_some_is_told(monkeypatch
     await scene.changes.settle()
     assert (scene.told, scene.forgotten) == ([], 1)
     task.cancel()
+
+
+@pytest.mark.parametrize("last", ["is cancelled", "fails"])
+async def test_nobody_waits_for_what_is_not_told_since_the_telling_ended(last: str) -> None:
+    scene = Scene()
+    reading, gate = asyncio.Event(), asyncio.Event()
+
+    async def read(chosen: Sequence[ExecutionId]) -> list[Summary]:
+        reading.set()
+        await gate.wait()
+        raise LookupError(chosen)
+
+    scene.changes = Changes(read, scene._tell, scene._forget)
+    task = asyncio.create_task(scene.changes.run())
+    scene.change(1)
+    await reading.wait()
+    settling = asyncio.create_task(scene.changes.settle())
+    await asyncio.sleep(0)
+    if last == "fails":
+        gate.set()
+    else:
+        task.cancel()
+    await asyncio.wait([task])
+    async with asyncio.timeout(10):
+        await settling
+        await scene.changes.settle()  # nor does the next one who listens
+    assert task.cancelled() or isinstance(task.exception(), LookupError)

@@ -104,27 +104,39 @@ class Changes:
             self._woken.set()
 
     async def run(self) -> None:
-        """Tell what changes, for ever: the first change at once, those after it together."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            if len(self._waiting) > MOST_WAITING:
-                self._waiting.clear()
-                self._forget()
-            else:
-                await self._tell_some()
-            if not self._waiting:
-                self._settled.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WINDOW_SECONDS):
-                    await self._hurry.wait()
+        """Tell what changes, for ever: the first change at once, those after it together.
+
+        With its end all is settled: nobody waits for what will not be told.
+        """
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                await self._tell_next()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(WINDOW_SECONDS):
+                        await self._hurry.wait()
+        finally:
+            self._waiting.clear()
+            self._settled.set()
 
     async def settle(self) -> None:
         """Wait until all that has changed by now is told; none of it waits for the end of a window."""
         self._hurry.set()
-        while self._waiting or not self._settled.is_set():
-            await self._settled.wait()
-        self._hurry.clear()
+        try:
+            while self._waiting or not self._settled.is_set():
+                await self._settled.wait()
+        finally:
+            self._hurry.clear()
+
+    async def _tell_next(self) -> None:
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.clear()
+            self._forget()
+        else:
+            await self._tell_some()
+        if not self._waiting:
+            self._settled.set()
 
     async def _tell_some(self) -> None:
         chosen = list(islice(self._waiting, BATCH))

@@ -31,7 +31,7 @@ def progress(
     with _snapshot(connection):
         summary = _summary(connection, execution_id)
         pages = {
-            kind: _page(connection.execute(SQL[query], (execution_id, places[kind], limit + 1)), of, limit)
+            kind: page(connection.execute(SQL[query], (execution_id, places[kind], limit + 1)), of, limit)
             for kind, query, of in _SOURCES
             if logs or kind != "lines"
         }
@@ -45,8 +45,11 @@ def progress(
     )
 
 
-def _page(cursor: sqlite3.Cursor, of: str, limit: int) -> tuple[list[sqlite3.Row], bool]:
-    """Give rows up to a limit, by their number and by the size of a column; and whether there are more."""
+def page(cursor: sqlite3.Cursor, of: str, limit: int) -> tuple[list[sqlite3.Row], bool]:
+    """Give rows up to a limit, by their number and by the size of a column; and whether there are more.
+
+    If there is one, there is at least one on the page.
+    """
     found: list[sqlite3.Row] = []
     size = 0
     for row in cursor:

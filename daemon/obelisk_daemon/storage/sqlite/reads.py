@@ -62,12 +62,12 @@ class Reads:
 
     async def entries(self, execution_id: ExecutionId, from_version: int, limit: int) -> list[Entry]:
         """Read events from a version on."""
-        found = await self._all("events_from", (execution_id, from_version, limit))
+        found = await self._page("events_from", (execution_id, from_version), limit)
         return [rows.entry_of(row) for row in found]
 
     async def responses(self, execution_id: ExecutionId, from_seq: int, limit: int) -> list[Response]:
         """Read responses from a sequence number on."""
-        found = await self._all("responses_from", (execution_id, from_seq, limit))
+        found = await self._page("responses_from", (execution_id, from_seq), limit)
         return [rows.response_of(row) for row in found]
 
     async def log_lines(
@@ -214,6 +214,12 @@ class Reads:
 
     async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
         return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())
+
+    async def _page(self, name: str, place: tuple[object, ...], limit: int) -> list[sqlite3.Row]:
+        def read(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+            return following.page(connection.execute(SQL[name], (*place, limit)), "body", limit)[0]
+
+        return await self._on_connection(read)
 
     async def _one(self, name: str, values: tuple[object, ...]) -> sqlite3.Row | None:
         found = await self._all(name, values)

@@ -20,11 +20,17 @@ export async function bulkDialog(filters) {
     form.append(h("p", described), h("label", "Action", action), force.row, told);
     const wish = () => ({ action: action.value, filter: filterDocument(filters), force: force.input.checked });
     let turn = 0;
+    /** What was created later than the count began is not meant: a retry is not retried in turn. */
+    let asOf;
     const recount = async () => {
       const mine = ++turn;
       force.row.hidden = action.value !== "cancel";
       try {
-        const total = await through({ ...wish(), dry_run: true }, (sum) => mine === turn && fill(told, `${count(sum.matched)} so far\u2026`), () => mine !== turn);
+        const total = await through({ ...wish(), dry_run: true }, (sum) => {
+          if (mine !== turn) return;
+          asOf = sum.as_of;
+          fill(told, `${count(sum.matched)} so far\u2026`);
+        }, () => mine !== turn);
         if (mine === turn) fill(told, h("b", counted(total.matched, "execution")), ` would be asked to ${action.value}.`);
       } catch (error) {
         fill(told, error.message);
@@ -34,7 +40,9 @@ export async function bulkDialog(filters) {
     recount();
     return async () => {
       turn++;
-      return through({ ...wish(), dry_run: false }, (sum) => fill(told, `${count(sum.changed)} of ${count(sum.matched)} changed\u2026`), () => !told.isConnected);
+      const { filter, ...wanted } = wish();
+      asOf ??= (await post("executions/bulk", { ...wanted, filter, dry_run: true })).as_of;
+      return through({ ...wanted, filter: { ...filter, created_before: asOf }, dry_run: false }, (sum) => fill(told, `${count(sum.changed)} of ${count(sum.matched)} changed\u2026`), () => !told.isConnected);
     };
   }, { confirm: "Do it", tone: "danger" });
   if (!done) return false;
@@ -51,6 +59,7 @@ async function through(wish, progress, isStopped) {
   do {
     const step = await post("executions/bulk", { ...wish, filter, cursor });
     filter = { ...filter, created_before: step.as_of };
+    sum.as_of = step.as_of;
     for (const name of ["matched", "changed", "unchanged"]) sum[name] += step[name] ?? 0;
     sum.refused.push(...(step.refused ?? []));
     cursor = step.next;

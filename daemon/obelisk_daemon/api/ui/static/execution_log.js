@@ -57,7 +57,7 @@ export class ExecutionLog extends EventTarget {
     while (this.responses.length < most) {
       const found = await get(executionPath(this.id, "responses") + query({ from: this.responses.length + 1, limit: PAGE }), this.signal);
       this.responses.push(...found.responses.slice(Math.max(0, this.responses.length - (found.responses[0]?.seq ?? 1) + 1)));
-      if (found.responses.length < PAGE) break;
+      if (!found.responses.length) break;
     }
     this.isLoading = false;
     this.changed();
@@ -72,14 +72,18 @@ export class ExecutionLog extends EventTarget {
 
   async fetchPage(page) {
     const first = page * PAGE;
-    const last = Math.min(first + PAGE, this.length) - 1;
-    if (this.asked.has(page) || (this.events.has(first) && this.events.has(last))) return;
+    const end = Math.min(first + PAGE, this.length);
+    if (this.asked.has(page) || (this.events.has(first) && this.events.has(end - 1))) return;
     this.asked.add(page);
     try {
-      const found = await get(executionPath(this.id, "events") + query({ from: first || "0", limit: PAGE }), this.signal);
-      for (const event of found.events) this.events.set(event.version, event);
-      this.length = Math.max(this.length, found.next);
-      this.changed();
+      for (let next = first; next < end;) {
+        const found = await get(executionPath(this.id, "events") + query({ from: next || "0", limit: first + PAGE - next }), this.signal);
+        if (!found.events.length) break;
+        for (const event of found.events) this.events.set(event.version, event);
+        next = found.next; // where events are large, it takes several requests
+        this.length = Math.max(this.length, next);
+        this.changed();
+      }
     } finally {
       this.asked.delete(page);
     }

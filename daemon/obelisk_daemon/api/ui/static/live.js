@@ -83,7 +83,8 @@ function take(message, on, state) {
   let event = "message";
   const data = [];
   for (const line of message.split(/\r?\n/)) {
-    const [, name, value] = /^([a-z]*): ?(.*)$/.exec(line) ?? [];
+    // With `s`: JSON may have U+2028 in its texts as it is, where a dot ends otherwise.
+    const [, name, value] = /^([a-z]*): ?(.*)$/s.exec(line) ?? [];
     if (name === "id") state.last = value;
     else if (name === "event") event = value;
     else if (name === "data") data.push(value);

@@ -11,9 +11,10 @@ const THEMES = ["system", "light", "dark"];
 /** Take `#token=...` from the address, where it would be seen, kept and shared. */
 export function takeToken() {
   const found = /^#token=([^&]+)/.exec(location.hash);
-  if (!found) return;
-  keepToken(decodeURIComponent(found[1]));
+  if (!found) return false;
+  keepToken(found[1]);
   history.replaceState(null, "", "#/");
+  return true;
 }
 
 /** Bring the frame to life. */
@@ -31,6 +32,8 @@ export function startShell() {
     fill(state, isLost ? "connecting\u2026" : "live");
   });
   addEventListener("hashchange", markPlace);
+  // An address with a token that is opened in a tab with this page loads nothing anew.
+  addEventListener("hashchange", () => takeToken() && location.reload());
   markPlace();
   session.askForToken = askForToken;
 }
