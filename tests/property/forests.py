@@ -61,7 +61,7 @@ class Forest:
             add("INSERT INTO failure VALUES (?, ?, 'trap', '', '', ?, NULL)", failure)
         for number in range(draw(0, 1)):
             add("INSERT INTO failed_digest VALUES (?, ?, 1, NULL, NULL)", (known, f"d{number}"))
-            add("INSERT INTO delay VALUES (?, ?, 'o:1', 0, 0)", (f"Delay_{known}", known))
+            add("INSERT INTO delay VALUES (?, ?, 'o:1', 0, 0, 0)", (f"Delay_{known}", known))
         for key, value in (tags or {}).items():
             add("INSERT INTO tag VALUES (?, ?, ?, ?)", (key, value, ended_at, known))
 
