@@ -7,7 +7,7 @@ import pytest
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import NotFoundError
-from obelisk_daemon.execution.events import ChildFinished, Finished, Schedule
+from obelisk_daemon.execution.events import ChildFinished, Finished, Schedule, TemporarilyFailed
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.generations import AllowedFunction
@@ -161,6 +161,40 @@ async def test_all_executions_are_looked_at_in_windows(world: World) -> None:
         last = window.last
     assert seen == [run.execution_id for run in started[:4]]
     assert max(sizes) == 2
+
+
+async def test_a_transaction_removes_few_executions_whose_values_are_long(world: World) -> None:
+    long = created(due_at=world.now, params=("x" * 1_000_000,))
+    roots = [await world.submit(long, number) for number in range(1, 7)]
+    for held in await world.lock(limit=6):
+        await world.append(RunScript(held).append(world.now, Finished(OK)))
+    world.clock.advance(MONTH * 2)
+    left, sizes = list(roots), []
+    while left:
+        removed = await world.store.remove_trees(left, after(world.now, -MONTH), 400)
+        left = left[removed.trees :]
+        sizes.append(removed.executions)
+    assert sizes == [2, 2, 2]
+
+
+async def test_an_execution_with_many_long_values_goes_bit_by_bit(world: World) -> None:
+    parent = await world.start(created(due_at=world.now))
+    long = [TemporarilyFailed(1, "x" * 400_000, world.now, "error")]
+    run = parent
+    for _ in range(6):
+        await world.append(run.append(world.now, *long))
+        (held,) = await world.lock()
+        run = RunScript(held)
+    await world.append(run.append(world.now, Finished(OK)))
+    world.clock.advance(MONTH * 2)
+    left, rows = [parent.execution_id], []
+    while left:
+        removed = await world.store.remove_trees(left, after(world.now, -MONTH), 100)
+        left = left[removed.trees :]
+        rows.append(removed.rows)
+    assert len(rows) > 3
+    assert max(rows) < 10
+    assert not await is_there(world, parent.execution_id)
 
 
 async def test_tags_of_what_is_removed_are_not_found_any_more(world: World) -> None:

@@ -84,6 +84,8 @@ class RetentionLoop:
                 await self.round()
             except StorageUnavailableError as error:
                 _log.error("retention_failed", code=error.code, detail=str(error))
+            except Exception:  # noqa: BLE001 - the edge: a page or a file that can't be read must not end the daemon
+                _log.exception("retention_failed")
             await self._wait(interval(self._sources.kept()))
 
     async def round(self) -> RetentionRound:

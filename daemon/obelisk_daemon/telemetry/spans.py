@@ -65,6 +65,8 @@ def spans_of(ended: Recorded | DelayEnded) -> Iterator[SpanRecord]:
                 entry.created_at,
                 {"obelisk.execution_id": ended.execution_id},
             )
+    if not ended.entries:  # a workflow that left memory again where its replay came to the end of its log
+        return
     last = ended.entries[-1]
     if ended.locked_at is not None and kind_of(ended.created) == "activity":
         yield _attempt(ended, ended.locked_at)

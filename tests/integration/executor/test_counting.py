@@ -8,6 +8,8 @@ import pytest
 from obelisk_daemon.execution.outcome import Failed, FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.metrics import ExecutionMetrics
+from obelisk_daemon.storage.records import DelayEnded, Recorded
+from obelisk_daemon.telemetry.spans import SpanRecord, spans_of
 from tests.building import OK
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
@@ -128,3 +130,20 @@ async def test_what_the_database_refuses_is_not_counted(lab: Lab) -> None:
         assert attempts(daemon, BROKEN) == {"cancelled": 1}
         assert await daemon.submit(f"{FAULTS}spin") == running  # the same call again
         assert counted(daemon).submitted.value(*BROKEN) == 1
+
+
+async def test_a_workflow_that_waits_again_where_its_log_ends_makes_no_span_and_breaks_nothing(lab: Lab) -> None:
+    caller = Use("faulty-caller", on_block="unload")
+    spans: list[SpanRecord] = []
+    recorded: list[Recorded | DelayEnded] = []
+    async with lab.daemon(Use("faults"), caller) as daemon:
+        daemon.store.observe(recorded.append)
+        daemon.store.observe(lambda ended: spans.extend(spans_of(ended)))
+        execution = await daemon.submit(CALL_SPIN)
+        await daemon.waiting(execution)
+        await daemon.store.pause(execution, daemon.services.clock.now())
+        await daemon.store.unpause(execution, daemon.services.clock.now(), "operator")
+        await daemon.settled(lambda: any(isinstance(one, Recorded) and not one.entries for one in recorded))
+        assert (await daemon.row(execution)).status == "blocked"
+        assert not [span for span in spans if span.name == CALL_SPIN]
+        await daemon.cancel(execution)

@@ -150,13 +150,21 @@ async def test_another_setting_is_looked_at_at_once(tmp_path: Path) -> None:
         task.cancel()
 
 
-async def test_a_database_that_takes_no_write_is_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageUnavailableError("storage_full", "the disk is full"),
+        sqlite3.DatabaseError("database disk image is malformed"),
+        PermissionError("an artifact can't be removed"),
+    ],
+)
+async def test_a_round_that_fails_is_tried_again_and_does_not_end_the_daemon(tmp_path: Path, error: Exception) -> None:
     async with opened(tmp_path / "obelisk.db") as scene:
         tried, works = asyncio.Event(), scene.store.half_removed
 
         async def full() -> list[object]:
             tried.set()
-            raise StorageUnavailableError("storage_full", "the disk is full")
+            raise error
 
         scene.store.half_removed = full  # type: ignore[method-assign,assignment]
         task = asyncio.create_task(scene.loop.run())
@@ -166,7 +174,9 @@ async def test_a_database_that_takes_no_write_is_tried_again(tmp_path: Path) -> 
         ended = asyncio.Event()
         scene.store.half_removed = _then(ended, works)  # type: ignore[method-assign]
         scene.loop.look()
-        await ended.wait()
+        waited = asyncio.create_task(ended.wait())
+        await asyncio.wait([task, waited], return_when=asyncio.FIRST_COMPLETED)
+        assert waited.done()
         assert not task.done()
         task.cancel()
 

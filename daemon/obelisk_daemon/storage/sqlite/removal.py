@@ -10,7 +10,7 @@ also when the manifest keeps it longer meanwhile, so that nobody is left with ha
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import ExecutionId
@@ -20,6 +20,8 @@ from obelisk_daemon.storage.sqlite.writer import Transaction
 
 _PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_events")
 """What is deleted of whole executions in one go, before their rows."""
+_PAGE: Final = 4096
+"""Bytes of a long value that cost about as much as a row: SQLite frees them page by page."""
 
 
 def finished_before(connection: sqlite3.Connection, before: Instant, after: str, window: int) -> Window:
@@ -35,54 +37,74 @@ def finished_before(connection: sqlite3.Connection, before: Instant, after: str,
     return Window(tuple(ExecutionId(one["execution_id"]) for one in due), last)
 
 
+class _Step(NamedTuple):
+    """What was removed of a tree. `cost` is in rows, of which a long value is many; `is_done` tells if that was all."""
+
+    executions: int
+    rows: int
+    cost: int
+    is_done: bool
+
+
 def remove_trees(tx: Transaction, roots: Sequence[ExecutionId], before: Instant, budget: int) -> Removed:
-    """Remove trees in order, until about so many rows are gone."""
-    executions = rows = 0
+    """Remove trees in order, until about so many rows are gone, or fewer where their values are long."""
+    executions = rows = cost = 0
     for number, root in enumerate(roots):
-        if rows >= budget:
+        if cost >= budget:
             return Removed(number, executions, rows)
         if tx.execute(SQL["may_be_removed"], {"root": root, "before": before}).fetchone() is None:
             continue
-        gone, gone_rows, is_done = _remove_end(tx, root, budget)
-        executions, rows = executions + gone, rows + gone_rows
-        tx.execute(SQL["forget_removal" if is_done else "note_removal"], (root,))
-        if not is_done:
+        step = _remove_end(tx, root, budget)
+        executions, rows, cost = executions + step.executions, rows + step.rows, cost + step.cost
+        tx.execute(SQL["forget_removal" if step.is_done else "note_removal"], (root,))
+        if not step.is_done:
             return Removed(number, executions, rows)
     return Removed(len(roots), executions, rows)
 
 
-def _remove_end(tx: Transaction, root: ExecutionId, budget: int) -> tuple[int, int, bool]:
-    """Remove the end of a tree, as much as a budget of rows allows; give executions, rows, and if that was all.
+def _remove_end(tx: Transaction, root: ExecutionId, budget: int) -> _Step:
+    """Remove the end of a tree, as much as a budget of rows allows.
 
     Of one execution that is more than that, what is left meanwhile of its log is its beginning.
     """
-    chosen = _last_of(tx, root, budget)
+    chosen, pages = _last_of(tx, root, budget)
     lowest, highest = chosen[-1]["execution_id"], chosen[0]["execution_id"]
-    rows = 0
+    rows, most = 0, budget
+    if len(chosen) == 1:
+        most = _fitting(chosen[0], pages, budget)
     for name in ("shorten_logs", "shorten_failures"):
-        rows += tx.execute(SQL[name], (lowest, highest, budget)).rowcount
+        rows += tx.execute(SQL[name], (lowest, highest, most)).rowcount
     if len(chosen) == 1:
         for name in ("shorten_responses", "shorten_events"):
-            rows += tx.execute(SQL[name], (lowest, budget)).rowcount
-    if rows >= budget:
-        return 0, rows, False
+            rows += tx.execute(SQL[name], (lowest, most)).rowcount
+    if rows >= most:
+        return _Step(0, rows, rows + pages, is_done=False)
     for name in _PARTS:
         rows += tx.execute(SQL[name], (lowest, highest)).rowcount
     rows += sum(_forget_tags(tx, row) for row in chosen if row["tags"] is not None)
     rows += tx.execute(SQL["forget_executions"], (lowest, highest)).rowcount
-    return len(chosen), rows, lowest == root
+    return _Step(len(chosen), rows, rows + pages, is_done=lowest == root)
 
 
-def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> list[sqlite3.Row]:
-    """Read the last executions of a tree, backwards: those within a budget of rows, but at least one."""
+def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> tuple[list[sqlite3.Row], int]:
+    """Read the last executions of a tree, backwards: those within a budget, but at least one; and their pages."""
     chosen: list[sqlite3.Row] = []
-    expected = 0
+    expected = pages = 0
     for row in tx.execute(SQL["last_of_tree"], (root, root + "/", budget)).fetchall():
-        expected += 1 + row["version"] + row["response_count"]
+        (size,) = tx.execute(SQL["bytes_at_end"], (row["execution_id"], budget)).fetchone()
+        of_row = (size + row["outcome_bytes"]) // _PAGE
+        expected += 1 + row["version"] + row["response_count"] + of_row
         if chosen and expected > budget:
             break
         chosen.append(row)
-    return chosen
+        pages += of_row
+    return chosen, pages
+
+
+def _fitting(row: sqlite3.Row, pages: int, budget: int) -> int:
+    """Give how many events of an execution with long values, and how many responses, are within a budget."""
+    rows: int = min(row["version"], budget) + min(row["response_count"], budget)
+    return max(1, budget * rows // (rows + pages))
 
 
 def _forget_tags(tx: Transaction, row: sqlite3.Row) -> int:

@@ -26,8 +26,15 @@ INSERT INTO removal (execution_id) VALUES (?) ON CONFLICT DO NOTHING;
 DELETE FROM removal WHERE execution_id = ?;
 
 -- name: last_of_tree
-SELECT execution_id, version, response_count, tags, created_at FROM execution
+SELECT execution_id, version, response_count, tags, created_at, coalesce(length(outcome), 0) AS outcome_bytes FROM execution
 WHERE execution_id >= ? AND execution_id < ? ORDER BY execution_id DESC LIMIT ?;
+
+-- What is said of a value's length is in its row: the value itself is not read.
+-- name: bytes_at_end
+SELECT coalesce((SELECT sum(length(body)) FROM event
+        WHERE execution_id = ?1 AND version > (SELECT max(version) FROM event WHERE execution_id = ?1) - ?2), 0)
+    + coalesce((SELECT sum(length(body)) FROM response
+        WHERE execution_id = ?1 AND seq > (SELECT max(seq) FROM response WHERE execution_id = ?1) - ?2), 0);
 
 -- name: shorten_logs
 DELETE FROM log_line WHERE position IN (
