@@ -74,8 +74,11 @@ class _Server(uvicorn.Server):
                     await asyncio.sleep(_STOP_STEP_SECONDS)
         except TimeoutError:
             _LOG.warning("%d requests did not end within %d s and are dropped", len(state.tasks), _STOP_SECONDS)
-        for task in list(state.tasks):
+        dropped = list(state.tasks)
+        for task in dropped:
             task.cancel()
+        if dropped:  # they close what they hold before the database goes
+            await asyncio.wait(dropped, timeout=_STOP_SECONDS)
         for connection in list(state.connections):
             connection.transport.abort()
 

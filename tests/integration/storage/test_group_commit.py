@@ -182,3 +182,16 @@ async def test_what_is_queued_when_the_store_closes_is_written(tmp_path: Path) -
     assert await asyncio.gather(*tasks) == [True] * 20
     async with open_active(tmp_path / "other.db", pytest.fail) as reopened:
         assert await count(reopened) == 20
+
+
+async def test_what_can_not_be_counted_is_committed_all_the_same(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise ArithmeticError("a bug of those who count")
+
+    store.observe(broken)
+    await asyncio.gather(*submits(store, 2))
+    await asyncio.gather(*submits(store, 2, start=3))
+    assert await count(store) == 4
+    assert "could not be counted" in caplog.text

@@ -138,6 +138,25 @@ async def test_a_database_is_measured(store: SqliteStore, keeper: SqliteKeeper, 
     assert (stats.generations, stats.component_bytes, stats.not_counted) == (1, 71, [])
 
 
+async def test_who_asks_at_the_same_time_shares_one_measurement(keeper: SqliteKeeper) -> None:
+    first, second = await asyncio.gather(keeper.stats(), keeper.stats())
+    assert first is second
+    assert await keeper.stats() is not first
+
+
+async def test_a_backup_that_can_not_be_read_to_its_end_makes_room_for_the_next(
+    store: SqliteStore, keeper: SqliteKeeper
+) -> None:
+    backup = await keeper.back_up()
+    assert keeper._sent is not None
+    keeper._sent.close()  # what a disk that fails comes to
+    with pytest.raises(ValueError, match="closed file"):
+        async for _ in backup.chunks:
+            pass
+    again = await keeper.back_up()
+    assert [chunk async for chunk in again.chunks]
+
+
 async def test_a_table_that_takes_too_long_to_count_is_not_counted(store: SqliteStore, tmp_path: Path) -> None:
     await fill(store, 1, 1_000)
     await store.writer.queue(lambda tx: tx.execute(NUMBERS)).outcome()

@@ -32,6 +32,7 @@ class SqliteKeeper:
         self._cache = cache
         self._writer = writer
         self._monotonic = monotonic
+        self._measuring: asyncio.Task[DatabaseStats] | None = None
         self._checking = False
         self._copying = False
         self._sent: BinaryIO | None = None
@@ -45,8 +46,14 @@ class SqliteKeeper:
         self._end_sending()
 
     async def stats(self) -> DatabaseStats:
-        """Measure it."""
-        return await asyncio.to_thread(measure, self._file, self._cache, self._monotonic)
+        """Measure it, once for all who ask meanwhile."""
+        if self._measuring is None:
+            self._measuring = asyncio.create_task(asyncio.to_thread(measure, self._file, self._cache, self._monotonic))
+            self._measuring.add_done_callback(self._measured)
+        return await asyncio.shield(self._measuring)
+
+    def _measured(self, _: "asyncio.Task[DatabaseStats]") -> None:
+        self._measuring = None
 
     async def check(self, *, full: bool) -> CheckReport:
         """Look for damage, in a process of its own."""
@@ -79,7 +86,14 @@ class SqliteKeeper:
         finally:
             self._copying = False
         self._sent = made.file
-        return Backup(made.size, made.sha256, _chunks(made.file), self._end_sending)
+        return Backup(made.size, made.sha256, self._chunks(made.file), self._end_sending)
+
+    async def _chunks(self, file: BinaryIO) -> AsyncIterator[bytes]:
+        try:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                yield chunk
+        finally:
+            self._end_sending()
 
     def _end_sending(self) -> None:
         if self._sent is not None:
@@ -91,11 +105,6 @@ class _Copy(NamedTuple):
     file: BinaryIO
     size: int
     sha256: bytes
-
-
-async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.to_thread(file.read, _CHUNK):
-        yield chunk
 
 
 def _copied(database: Path, is_stopped: Callable[[], bool]) -> _Copy:

@@ -5,6 +5,7 @@ that one of them can fail alone. Facts behind the rules are in DESIGN.md section
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +18,7 @@ from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.records import Change, DelayEnded, Observer, Recorded, Subscriber, VersionConflictError
 
 T = TypeVar("T")
+_LOG: Final = logging.getLogger(__name__)
 _LARGEST_GROUP: Final = 1_000
 
 
@@ -171,12 +173,18 @@ class Writer:
             ticket.settle()
         self._account(group)
 
+    def _show(self, recorded: Recorded | DelayEnded) -> None:
+        try:
+            self._observe(recorded)
+        except Exception:  # it is committed: that it can't be counted or traced must not look like a failed commit
+            _LOG.exception("what was committed could not be counted or traced")
+
     def _account(self, group: list[WriteTicket[Any]]) -> None:
         """Show what was done to those who count, once nobody waits for it any more."""
         for ticket in group:
             if ticket.error is None:
                 for recorded in ticket.recorded:
-                    self._observe(recorded)
+                    self._show(recorded)
             elif isinstance(ticket.error, VersionConflictError | StorageUnavailableError):
                 self._metrics.errors.inc(ticket.error.code)
             elif not isinstance(ticket.error, ObeliskError):  # what is the caller's fault is no trouble of the storage
