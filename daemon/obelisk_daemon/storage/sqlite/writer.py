@@ -176,7 +176,7 @@ class Writer:
     def _show(self, recorded: Recorded | DelayEnded) -> None:
         try:
             self._observe(recorded)
-        except Exception:  # it is committed: that it can't be counted or traced must not look like a failed commit
+        except Exception:  # noqa: BLE001 - it is committed: a bug of those who count must not look like a failed commit
             _LOG.exception("what was committed could not be counted or traced")
 
     def _account(self, group: list[WriteTicket[Any]]) -> None:
