@@ -54,7 +54,7 @@ def _closed_unless_usable(connection: sqlite3.Connection, file: Path) -> Iterato
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(file, error) from error
-    except OperatorError:
+    except BaseException:
         connection.close()
         raise
 
@@ -67,8 +67,12 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     """Open a connection that can't write."""
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -16384")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA cache_size = -16384")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
