@@ -136,7 +136,7 @@ async def test_a_workflow_in_memory_may_ask_as_much_as_the_settings_of_then_allo
 
 
 async def test_other_slots_hold_from_then_on(lab: Lab) -> None:
-    spinning = Use("faults", timeout=timedelta(milliseconds=30), retry=ONCE)
+    spinning = Use("faults", timeout=timedelta(milliseconds=100), retry=ONCE)
     async with lab.daemon(spinning, max_running=1) as daemon:
         ids = [await daemon.submit(SPIN, number=number) for number in range(1, 10)]
         most: list[int] = []
@@ -159,7 +159,7 @@ async def test_other_labels_hold_from_then_on(lab: Lab) -> None:
 
 
 async def test_an_attempt_takes_the_settings_of_its_lock(lab: Lab) -> None:
-    faults = Use("faults", timeout=timedelta(milliseconds=50), retry=msgspec.structs.replace(QUICK, max_retries=1))
+    faults = Use("faults", timeout=timedelta(milliseconds=500), retry=msgspec.structs.replace(QUICK, max_retries=1))
     async with lab.daemon(faults) as daemon:
         execution = await daemon.submit(SPIN)
         await daemon.waiting(execution, "locked")

@@ -146,11 +146,12 @@ async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_befo
         return refusing[0]
 
     async with lab.daemon(over=over) as daemon:  # type: ignore[arg-type]
+        assert await daemon.call(RUN, 10, 1, number=2) == OK  # the timers have looked: nothing else can be due
         execution = await daemon.submit(RUN, 10, 1)
         await asyncio.to_thread(entered.wait, 20)
+        await daemon.settled(lambda: daemon.executor.running == 2)  # the child has its slot,
         for _ in range(20):
             await asyncio.sleep(0)
-        assert daemon.executor.running == 2  # the child has its slot,
         assert len(GUESTS) == 1  # and no guest,
         assert not any(is_end_of_call(append) for append in refusing[0].appends)  # and had none
         leave.set()

@@ -19,7 +19,7 @@ FIBO_NAME = "testing:fibo/fibo.fibo"
 APPROVE_NAME = "testing:approval/approval.approve"
 SOON, NEVER = {"in": {"milliseconds": 1}}, {"in": {"hours": 9}}
 ONCE = msgspec.structs.replace(QUICK, max_retries=0)
-SHORT = timedelta(milliseconds=30)
+SHORT = timedelta(milliseconds=200)
 ENDING = (
     Use("ending-activity", timeout=SHORT, retry=ONCE),
     Use("ending-workflow", fuel=10_000, retry=ONCE),
