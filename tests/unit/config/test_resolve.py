@@ -46,6 +46,7 @@ def test_an_empty_manifest_has_the_defaults() -> None:
     empty = manifest("")
     assert empty.daemon == Daemon(
         "/etc/obelisk/.obelisk",
+        Sqlite(),
         (UnixListen("/etc/obelisk/.obelisk/api.sock"),),
         Log("auto", "info"),
         timedelta(seconds=10),
