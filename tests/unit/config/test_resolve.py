@@ -21,6 +21,7 @@ from obelisk_config import (
     QueueLimits,
     StubParameter,
     StubSpec,
+    Sqlite,
     Surroundings,
     TcpListen,
     UnixListen,
