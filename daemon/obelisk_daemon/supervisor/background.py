@@ -11,12 +11,12 @@ from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.manifest_file import ManifestFile
 from obelisk_daemon.errors import ObeliskError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 
 _log: Final = structlog.get_logger("obeliskd")
 
 
-async def heartbeats(store: SqliteStore, members: Sequence[Executor], lease: timedelta) -> None:
+async def heartbeats(store: SqlStore, members: Sequence[Executor], lease: timedelta) -> None:
     """Renew the leases of all executors, three times in each."""
     while True:
         await asyncio.sleep(lease.total_seconds() / 3)
@@ -27,7 +27,7 @@ async def heartbeats(store: SqliteStore, members: Sequence[Executor], lease: tim
             _log.error("heartbeat_failed", code=error.code, detail=str(error))
 
 
-async def heartbeat(store: SqliteStore, member: Executor) -> None:
+async def heartbeat(store: SqlStore, member: Executor) -> None:
     """Renew the lease of one executor.
 
     Raises:
