@@ -88,17 +88,17 @@ def refuse(_: Transaction) -> None:
 
 
 def duplicate(tx: Transaction) -> None:
-    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
-    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
 
 
 def nonsense(tx: Transaction) -> None:
-    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
     raw_of(tx).execute("SELECT nonsense FROM nowhere")
 
 
 def unbindable(tx: Transaction) -> None:
-    raw_of(tx).execute("INSERT INTO executor VALUES (?, 'b', 'c', '', 1, 1, 1)", (object(),))
+    raw_of(tx).execute("INSERT INTO executor VALUES (?, 'b', 'c', '', 1, 1, 1, 1)", (object(),))
 
 
 @pytest.mark.parametrize(
