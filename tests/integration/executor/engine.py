@@ -175,10 +175,11 @@ class Lab:
                 for name, (labels, size) in (slots or {"default": ((), max_running)}).items()
             ]
             executors = Executors(services, timers, members)
-            alive = [member.services.executor_id for member in members]
-            for executor_id in alive:
-                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now(), NEVER)
-            await take_over(store, alive, self.clock, services.ids)
+            await store.end_all_leases()
+            for member in members:
+                new = NewExecutor(member.services.executor_id, "test")
+                await store.register_executor(new, self.clock.now(), NEVER)
+            await take_over(store, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)
             tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executors.run())]

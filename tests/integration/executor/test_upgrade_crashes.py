@@ -12,7 +12,7 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Locked, Temporari
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.port import Ticket
-from obelisk_daemon.storage.records import Append, Held, LockRequest, Release
+from obelisk_daemon.storage.records import Append, CancellationEnd, Held, LockRequest, Release
 from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, execution_id
 from tests.integration.executor.engine import Daemon, Lab
@@ -53,7 +53,7 @@ class Mortal:
             await Never().durable()
         await self._store.release(release)
 
-    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
+    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> CancellationEnd:
         if self._is_dead():
             await Never().durable()
         return await self._store.finish_cancelled(execution_id, at, failure)
