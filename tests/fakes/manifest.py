@@ -3,8 +3,8 @@
 from obelisk_config.difference import ComponentChange, Difference, SettingChange
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.control import FileState, ManifestState, OlderCode, VerdictReport
-from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.deployment.replay_gate import Divergence, Forecast
 from obelisk_daemon.deployment.reports import ComponentReport, DiagnosticReport, InterfaceReport, PlanReport
 from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError

@@ -7,8 +7,9 @@ import msgspec
 from obelisk_config import ManifestError, render
 from obelisk_config.difference import Difference, compare
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.deployer import Deployer, Verdict, Wish
+from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal, ManifestFile
+from obelisk_daemon.deployment.proposal import Verdict, Wish
 from obelisk_daemon.deployment.reports import DiagnosticReport, Planner, PlanReport, diagnostics
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.storage.generations import Cause, Generation, GenerationRow, WorkInProgress
@@ -133,7 +134,7 @@ class ManifestControl:
         active = self._deployer.active.generation
         if number is None or number == active.number:
             return active
-        return (await self._deployer.stored_manifest(number))[0]
+        return (await self._deployer.stored.manifest(number))[0]
 
     async def difference(self, before: int, after: int) -> Difference:
         """Compare two generations.
@@ -143,7 +144,7 @@ class ManifestControl:
             CallerError: `generation_unreadable`: an older version of the daemon accepted it.
         """
         try:
-            (_, old), (_, new) = [await self._deployer.stored_manifest(number) for number in (before, after)]
+            (_, old), (_, new) = [await self._deployer.stored.manifest(number) for number in (before, after)]
         except ManifestError as error:
             raise CallerError("generation_unreadable", f"this version can't read one of them: {error}") from error
         return compare(old, new)

@@ -13,7 +13,8 @@ import structlog
 from obelisk_config import ManifestError, Span, render
 from obelisk_daemon.deployment.activation import Origin
 from obelisk_daemon.deployment.candidate import UnusableFile, read_file
-from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
+from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.proposal import Active, Verdict, Wish
 from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
 from obelisk_daemon.deployment.watching import names_in, read_manifest
 from obelisk_daemon.errors import OperatorError, StorageUnavailableError

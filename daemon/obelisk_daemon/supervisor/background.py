@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.errors import ObeliskError, StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.storage.sqlite.store import SqliteStore

@@ -24,10 +24,12 @@ from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.control import ManifestControl, verdict_report
-from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Verdict
+from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
+from obelisk_daemon.deployment.proposal import Active, Verdict
 from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
+from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.deployment.watching import ManifestWatch
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.executor.counting import Counting

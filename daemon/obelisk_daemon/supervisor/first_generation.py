@@ -7,8 +7,9 @@ import structlog
 
 from obelisk_daemon.deployment.activation import Origin
 from obelisk_daemon.deployment.checking import Refusal
-from obelisk_daemon.deployment.deployer import Active, Deployer
+from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.proposal import Active
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.offline import Beginning
 

@@ -10,7 +10,7 @@ import structlog
 
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import lift_automatic_pauses
-from obelisk_daemon.deployment.deployer import Active
+from obelisk_daemon.deployment.proposal import Active
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level

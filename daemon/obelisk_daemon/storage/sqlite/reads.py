@@ -153,6 +153,12 @@ class Reads:
         row = await self._one("failed_on", (execution_id, digest, abi))
         return None if row is None else (row["version"], row["message"] or "")
 
+    async def newest_generation(self) -> int:
+        """Read the number of the active generation; 0 without any."""
+        return await self._on_connection(
+            lambda connection: int(connection.execute(SQL["newest_generation"]).fetchone()[0])
+        )
+
     async def generations(self, before: int, limit: int) -> list[GenerationRow]:
         """Read the history, newest first."""
         return [GenerationRow(*row) for row in await self._all("generations", (before, limit))]

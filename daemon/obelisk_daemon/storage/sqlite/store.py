@@ -14,7 +14,7 @@ from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import Metrics, StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
-from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
+from obelisk_daemon.storage.generations import Generation, GenerationRow, Proposal, StoredComponent, WorkInProgress
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
@@ -187,6 +187,10 @@ class SqliteStore:
         """Read the active generation."""
         return await self._write(generations.read_active)
 
+    async def newest_generation(self) -> int:
+        """Read the number of the active generation."""
+        return await self.reads.newest_generation()
+
     async def generation(self, number: int) -> Generation | None:
         """Read a generation."""
         return await self._write(lambda tx: generations.read(tx, number))
@@ -206,12 +210,13 @@ class SqliteStore:
         """Make a generation the active one."""
         return await self._write(lambda tx: generations.activate(tx, generation, codes, proposed, strands=strands))
 
-    async def note_proposal(self, host: str, content_hash: str) -> None:
-        """Note the hash of a host's file."""
-        await self._write(lambda tx: tx.execute(SQL["set_proposal"], (host, content_hash)))
+    async def note_proposal(self, host: str, proposal: Proposal) -> None:
+        """Note what a host's file asks for."""
+        values = (host, proposal.content_hash, proposal.generation)
+        await self._write(lambda tx: tx.execute(SQL["set_proposal"], values))
 
-    async def proposal(self, host: str) -> str | None:
-        """Read the hash of the last file of a host that became a generation."""
+    async def proposal(self, host: str) -> Proposal | None:
+        """Read the last file of a host that became a generation."""
         return await self._write(lambda tx: generations.proposal(tx, host))
 
     async def work_in_progress(self) -> list[WorkInProgress]:
