@@ -29,6 +29,11 @@ _LISTENER: Final = """\
 # listen = [{ address = "0.0.0.0:5005", tls = { cert = "cert.pem", key = "key.pem" }, hosts = ["obelisk.example.com"] },
 #   { address = "10.0.0.1:5006", trusted_proxy = ["10.0.0.5"], hosts = ["obelisk.example.com"] }]
 """
+_DATABASE: Final = """\
+# A password may not stand in the URL: a table says where it is, in the same ways as for a secret. Instead of the above:
+# database.url = "postgresql://obelisk@db.example.com/obelisk?sslmode=verify-full"
+# database.password = { credential = "database" }
+"""
 _SEVERAL: Final = """\
 # Instead of one table there may be several, each with a name of its own, and all with the same lease:
 # [[executor]]
@@ -46,7 +51,7 @@ def example() -> str:
     """Write the example manifest."""
     sections = [
         _TOP,
-        _section("[daemon]", keys.DAEMON.keys) + _LISTENER,
+        _section("[daemon]", keys.DAEMON.keys) + _LISTENER + _DATABASE,
         _section("[executor]", keys.EXECUTOR.keys) + _SEVERAL,
         _section("[limits]", keys.LIMITS.keys),
         _section("[retention]", keys.RETENTION.keys),

@@ -8,6 +8,7 @@ from typing import Final
 
 from obelisk_config import forms
 from obelisk_config.component_keys import ACTIVITY_LIMITS, COMPONENT, LATER, SETTINGS, WHEN_FULL, WORKFLOW_LIMITS
+from obelisk_config.database import DatabaseEntry
 from obelisk_config.listening import LISTEN
 from obelisk_config.rules import Boolean, Choice, Duration, DurationOrNever, Key, Number
 from obelisk_config.secrets import SECRETS
@@ -42,8 +43,15 @@ DAEMON: Final = TableOf(
         Key(
             "state_dir",
             forms.PATH,
-            "Where the database is; if left out, in $STATE_DIRECTORY, else in .obelisk beside this file.",
+            "For SQLite's database and compiled code; if left out, $STATE_DIRECTORY, else .obelisk beside this file.",
             example=".obelisk",
+        ),
+        Key(
+            "database",
+            DatabaseEntry(),
+            'Where executions are: "sqlite", in state_dir, or a PostgreSQL database that several hosts may share.',
+            "sqlite",
+            "postgresql://obelisk@db.example.com/obelisk?sslmode=verify-full",
         ),
         Key(
             "listen",
@@ -82,7 +90,6 @@ DAEMON: Final = TableOf(
             "file",
         ),
     ),
-    {"database": LATER},
 )
 
 _EXECUTOR: Final = (

@@ -61,10 +61,52 @@ class Log(msgspec.Struct, frozen=True):
     level: Literal["debug", "info", "warning", "error"]
 
 
+class EnvSecret(msgspec.Struct, frozen=True, tag="env"):
+    """A secret in an environment variable of the daemon."""
+
+    variable: str
+
+
+class FileSecret(msgspec.Struct, frozen=True, tag="file"):
+    """A secret in a file; the path is absolute."""
+
+    path: str
+
+
+class CredentialSecret(msgspec.Struct, frozen=True, tag="credential"):
+    """A secret in a file of `$CREDENTIALS_DIRECTORY`, where systemd puts it."""
+
+    name: str
+
+
+SecretSource: TypeAlias = EnvSecret | FileSecret | CredentialSecret
+
+
+class Sqlite(msgspec.Struct, frozen=True, tag="sqlite"):
+    """SQLite's database in the state directory: that of one daemon."""
+
+    def __str__(self) -> str:
+        return "sqlite"
+
+
+class Postgresql(msgspec.Struct, frozen=True, tag="postgresql"):
+    """A PostgreSQL database, which several daemons may share. The URL has no password, and its paths are absolute."""
+
+    url: str
+    password: SecretSource | None = None
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+
+Database: TypeAlias = Sqlite | Postgresql
+
+
 class Daemon(msgspec.Struct, frozen=True):
     """The `[daemon]` table; `state_dir` is absolute."""
 
     state_dir: str
+    database: Database
     listen: tuple[Listen, ...]
     log: Log
     stop_grace: timedelta
@@ -249,27 +291,6 @@ class StubSpec(msgspec.Struct, frozen=True):
                 return "wit"
             case ComponentStub():
                 return "path"
-
-
-class EnvSecret(msgspec.Struct, frozen=True, tag="env"):
-    """A secret in an environment variable of the daemon."""
-
-    variable: str
-
-
-class FileSecret(msgspec.Struct, frozen=True, tag="file"):
-    """A secret in a file; the path is absolute."""
-
-    path: str
-
-
-class CredentialSecret(msgspec.Struct, frozen=True, tag="credential"):
-    """A secret in a file of `$CREDENTIALS_DIRECTORY`, where systemd puts it."""
-
-    name: str
-
-
-SecretSource: TypeAlias = EnvSecret | FileSecret | CredentialSecret
 
 
 class Token(msgspec.Struct, frozen=True):

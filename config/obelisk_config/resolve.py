@@ -8,6 +8,8 @@ from typing import Final, get_args
 import msgspec
 
 from obelisk_config import component_keys, keys
+from obelisk_config.database import hide_passwords
+from obelisk_config.database import located as located_database
 from obelisk_config.diagnostics import Diagnostic
 from obelisk_config.document import Document
 from obelisk_config.forms import HostPattern
@@ -69,6 +71,7 @@ def resolve(document: Document, file: Path, surroundings: Surroundings) -> Draft
     """Check a document's values and fill in what it leaves out."""
     reported: list[Diagnostic] = []
     hide_plain_values(document)
+    hide_passwords(document)
     hide_tokens(document)
     root = Place(document, (), reported)
     parsed = keys.MANIFEST.parse(document.values, root)
@@ -125,6 +128,7 @@ def _daemon(authored: Parsed, place: Place, file: Path, surroundings: Surroundin
             hint = 'choose a shorter one: listen = ["unix:/run/obelisk/api.sock"]'
             where.child(number).error("listen_path_too_long", message, hint)
     settings = merge(keys.DAEMON.defaults(), authored, {"state_dir": str(state_dir), "listen": listen})
+    settings["database"] = located_database(settings["database"], beside)
     return msgspec.convert(settings, Daemon)
 
 

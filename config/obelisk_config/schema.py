@@ -11,6 +11,8 @@ import msgspec
 
 from obelisk_config import keys, stubs
 from obelisk_config.component_keys import Only
+from obelisk_config.database import ADDRESS as DATABASE_ADDRESS
+from obelisk_config.database import DATABASE_TABLE, DatabaseEntry
 from obelisk_config.forms import HOST_TABLE, ORIGIN, HostEntry
 from obelisk_config.listening import ADDRESS, LISTEN_TABLE, ListenEntry
 from obelisk_config.rules import (
@@ -76,6 +78,8 @@ def _of(rule: Rule) -> Schema:
             return {"anyOf": [_of(ORIGIN), _of(HOST_TABLE)]}
         case ListenEntry():
             return {"anyOf": [_of(ADDRESS), _of(LISTEN_TABLE)]}
+        case DatabaseEntry():
+            return {"anyOf": [_of(DATABASE_ADDRESS), _of(DATABASE_TABLE)]}
         case SecretEntry():
             return _of(SECRET) | {"minProperties": 1, "maxProperties": 1}
         case stubs.Parameter():

@@ -73,6 +73,7 @@ SECRET: Final = TableOf(
     dict.fromkeys(("value", "text", "key", "secret", "password", "token"), _NEVER),
 )
 """The keys of which a secret has one."""
+SOURCES: Final = frozenset(key.name for key in SECRET.keys)
 
 
 class SecretEntry(msgspec.Struct, frozen=True):
@@ -132,16 +133,18 @@ def located(source: SecretSource, beside: Path) -> SecretSource:
 
 def hide_plain_values(document: Document) -> None:
     """Hide what an author wrote into `[secrets]` in place of a source, before any line of it is shown."""
-    for path in _plain_values(document.values.get("secrets"), ("secrets",)):
-        document.hide(path)
+    for path, _ in leaves(document.values.get("secrets"), ("secrets",)):
+        if len(path) != 3 or path[-1] not in SOURCES:
+            document.hide(path)
 
 
-def _plain_values(value: object, path: KeyPath) -> Iterator[KeyPath]:
+def leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
+    """Give all values below a path that are no tables or lists, each with its own path."""
     if isinstance(value, dict | list) and len(path) < _DEEPEST:
         for part, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _plain_values(one, (*path, part))
-    elif len(path) != 3 or path[-1] not in {key.name for key in SECRET.keys}:
-        yield path
+            yield from leaves(one, (*path, part))
+    else:
+        yield path, value
 
 
 def check_secrets(

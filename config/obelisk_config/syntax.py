@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from obelisk_config.database import holds_password
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Span
 from obelisk_config.document import Document, PlaceIndex, Source
 
@@ -15,7 +16,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 _PLACE: Final = re.compile(
     r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
 )
-_SECRETS_HEADER: Final = re.compile(r"\[+\s*[\"']?secrets\b")
+_SECRETS_HEADER: Final = re.compile(r"\[+\s*[\"']?secrets\b|\[.*\bpassword\b")
 _SECRETS_KEY: Final = re.compile(r"\s*[\"']?secrets\b")
 _SAID: Final = (
     (
@@ -131,13 +132,14 @@ def _explain(source: Source, said: str) -> Diagnostic:
 
 
 def _without_secret(source: Source, diagnostic: Diagnostic) -> Diagnostic:
-    """Hide what stands after the `=` in `[secrets]`: perhaps somebody has written a value there, without quotes."""
+    """Hide what stands after the `=` in `[secrets]` or could have a password: perhaps a value without quotes."""
     span = diagnostic.span
     upwards = [line.strip() for line in source.data.decode().split("\n")[span.line - 1 :: -1]]
     own = [*takewhile(lambda line: not line.startswith("["), upwards)]
     header = upwards[len(own)] if len(own) < len(upwards) else ""
     key, equals, value = span.text.partition("=")
-    if not equals or not (_SECRETS_HEADER.match(header) or _SECRETS_KEY.match(key)):
+    is_secret = _SECRETS_HEADER.match(header) or _SECRETS_KEY.match(key) or holds_password(span.text)
+    if not equals or not is_secret:
         return diagnostic
     value = value.lstrip()
     written = msgspec.structs.replace(span, column=len(span.text) - len(value) + 1, width=len(value))

@@ -8,6 +8,7 @@ import msgspec
 
 from obelisk_config import keys
 from obelisk_config.component_keys import FUNCTION, SETTINGS
+from obelisk_config.database import DatabaseEntry
 from obelisk_config.forms import host_pattern
 from obelisk_config.model import (
     AllowedHost,
@@ -16,11 +17,13 @@ from obelisk_config.model import (
     ComponentStub,
     CredentialSecret,
     Daemon,
+    Database,
     EnvSecret,
     Executor,
     FileSecret,
     FunctionSettings,
     InlineStub,
+    Postgresql,
     QueueLimits,
     Retention,
     SecretSource,
@@ -121,6 +124,8 @@ def _authored(rule: Rule, value: Any) -> object:
             return NEVER if value is None else format_duration(value)
         case Size():
             return format_size(value)
+        case DatabaseEntry():
+            return _database(value)
         case _:
             return [_item(one) for one in value] if isinstance(value, tuple) else value
 
@@ -131,6 +136,13 @@ def _item(one: object) -> object:
     more: dict[str, object] = {} if one.tls is None else {"tls": msgspec.structs.asdict(one.tls)}
     more |= {name: getattr(one, name) for name in ("trusted_proxy", "hosts") if getattr(one, name)}
     return {"address": str(one), **more}
+
+
+def _database(database: Database) -> object:
+    if not isinstance(database, Postgresql):
+        return str(database)
+    password = database.password
+    return database.url if password is None else {"url": database.url, "password": _source(password)}
 
 
 def _host(host: AllowedHost, allow_private: bool) -> object:
@@ -148,13 +160,17 @@ def _host(host: AllowedHost, allow_private: bool) -> object:
 
 
 def _secret(source: SecretSource, beside: Path) -> str:
+    return f"{{ file = {_path(source.path, beside)} }}" if isinstance(source, FileSecret) else toml(_source(source))
+
+
+def _source(source: SecretSource) -> dict[str, str]:
     match source:
         case EnvSecret(variable):
-            return toml({"env": variable})
+            return {"env": variable}
         case FileSecret(path):
-            return f"{{ file = {_path(path, beside)} }}"
+            return {"file": path}
         case CredentialSecret(name):
-            return toml({"credential": name})
+            return {"credential": name}
 
 
 def _token(token: Token) -> str:

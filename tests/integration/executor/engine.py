@@ -28,7 +28,7 @@ from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
-from tests.building import execution_id
+from tests.building import NEVER, execution_id
 from tests.conformance.world import check_stored
 from tests.integration.executor.uses import FIBO, FIBOA, Linked, Use, allowed_of, limits_of, plan_of
 
@@ -176,7 +176,7 @@ class Lab:
             executors = Executors(services, timers, members)
             alive = [member.services.executor_id for member in members]
             for executor_id in alive:
-                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now())
+                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now(), NEVER)
             await take_over(store, alive, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)

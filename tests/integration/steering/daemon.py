@@ -37,6 +37,7 @@ from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
+from tests.building import NEVER
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import FakeDatabase
 from tests.fakes.manifest import FakeManifest
@@ -161,7 +162,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         executors = Executors(services, timers, [Executor(services, timers, max_running=10)])
         daemon = Daemon(store, executors, timers, clock)
         store.subscribe(executors.on_change)
-        await store.register_executor(NewExecutor(services.executor_id, "here"), clock.now())
+        await store.register_executor(NewExecutor(services.executor_id, "here"), clock.now(), NEVER)
         await take_over(store, [services.executor_id], clock, ids)
         await stack.enter_async_context(_task(timers.run()))
         await stack.enter_async_context(_stopping(executors))

@@ -21,6 +21,8 @@ SMALL = {
     "read_queue_lengths",
     "executors",
     "forget_executors",
+    "hosts",
+    "forget_hosts",
     "functions_requiring",
     "half_removed",
     "unneeded_code",

@@ -12,12 +12,14 @@ from obelisk_config import (
     Backoff,
     ComponentSpec,
     ComponentStub,
+    CredentialSecret,
     Daemon,
     Executor,
     FunctionSettings,
     InlineStub,
     Limits,
     Log,
+    Postgresql,
     QueueLimits,
     StubParameter,
     Surroundings,
@@ -25,6 +27,7 @@ from obelisk_config import (
     Tls,
     Token,
     component_keys,
+    database,
     draft,
     forms,
     keys,
@@ -66,6 +69,7 @@ def every_table(table: TableOf) -> list[TableOf]:
 def test_every_key_is_a_field_of_the_model_and_every_field_a_key() -> None:
     assert names(keys.DAEMON) == fields(Daemon)
     assert names(keys.LOG) == fields(Log)
+    assert names(database.DATABASE_TABLE) == fields(Postgresql)
     assert names(listening.LISTEN_TABLE) == {"address"} | (fields(TcpListen) - {"host", "port"})
     assert names(listening.TLS) == fields(Tls)
     assert names(tokens.TOKEN) == fields(Token)
@@ -179,6 +183,18 @@ def test_what_the_example_has_in_comments_may_be_written_too() -> None:
             assert draft(text.encode(), EXAMPLE).diagnostics == ()
             tried.add(written[2])
     assert tried == {"max_running", "max_pending", "allowed_hosts"}
+
+
+def test_the_databases_that_the_example_has_in_comments_may_be_written_instead_of_sqlite() -> None:
+    lines = [line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines() if line.startswith("# database")]
+    url = "postgresql://obelisk@db.example.com/obelisk?sslmode=verify-full"
+    texts = ("\n".join(["[daemon]", *some]).encode() for some in (lines[:1], lines[1:]))
+    written = [draft(text, EXAMPLE) for text in texts]
+    assert [one.manifest.daemon.database for one in written] == [
+        Postgresql(url),
+        Postgresql(url, CredentialSecret("database")),
+    ]
+    assert [one.diagnostics for one in written] == [(), ()]
 
 
 def test_the_executors_that_the_example_has_in_a_comment_may_be_written_instead_of_the_one() -> None:

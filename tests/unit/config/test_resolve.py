@@ -19,6 +19,7 @@ from obelisk_config import (
     Manifest,
     ManifestError,
     QueueLimits,
+    Sqlite,
     StubParameter,
     StubSpec,
     Surroundings,
@@ -46,6 +47,7 @@ def test_an_empty_manifest_has_the_defaults() -> None:
     empty = manifest("")
     assert empty.daemon == Daemon(
         "/etc/obelisk/.obelisk",
+        Sqlite(),
         (UnixListen("/etc/obelisk/.obelisk/api.sock"),),
         Log("auto", "info"),
         timedelta(seconds=10),

@@ -7,7 +7,7 @@ from typing import Final
 
 _NAMED: Final = re.compile(r"^-- name: (?P<name>\w+)\n(?P<sql>.*?);$", re.MULTILINE | re.DOTALL)
 
-_FILES: Final = ("queries.sql", "listing.sql", "retention.sql")
+_FILES: Final = ("queries.sql", "listing.sql", "retention.sql", "hosts.sql")
 
 
 def _load() -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Census,
     Delay,
@@ -32,7 +33,7 @@ from obelisk_daemon.storage.records import (
     Tree,
 )
 from obelisk_daemon.storage.retention import Window
-from obelisk_daemon.storage.sqlite import auditing, capacity, following, listing, removal, rows, standing
+from obelisk_daemon.storage.sqlite import auditing, capacity, following, hosting, listing, removal, rows, standing
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 from obelisk_daemon.storage.sqlite.writer import WriterConnection
@@ -134,6 +135,10 @@ class Reads:
     async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
         """Read the executors that were seen since then."""
         return await self._on_connection(lambda connection: capacity.executors(connection, seen_since, limit))
+
+    async def hosts(self) -> list[KnownHost]:
+        """Read all hosts that are known."""
+        return await self._on_connection(hosting.hosts)
 
     async def sizes(self) -> Sizes:
         """Measure the files."""

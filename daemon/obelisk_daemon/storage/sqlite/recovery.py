@@ -14,11 +14,11 @@ from obelisk_daemon.storage.sqlite.writer import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostRun, NewExecutor
 
 
-def register_executor(tx: Transaction, executor: NewExecutor, at: Instant) -> None:
+def register_executor(tx: Transaction, executor: NewExecutor, at: Instant, until: Instant) -> None:
     """Make an executor known, and forget those that are long gone."""
     tx.execute(SQL["forget_executors"], (after(at, -FORGOTTEN_AFTER),))
     values = (executor.executor_id, executor.host, executor.name, ",".join(sorted(executor.labels)))
-    tx.execute(SQL["register_executor"], (*values, executor.max_running, at, at))
+    tx.execute(SQL["register_executor"], (*values, executor.max_running, at, at, until))
 
 
 def lost_runs(tx: Transaction, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:

@@ -15,6 +15,7 @@ from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import Metrics, StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
 from obelisk_daemon.storage.generations import Generation, GenerationRow, Proposal, StoredComponent, WorkInProgress
+from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
@@ -35,6 +36,7 @@ from obelisk_daemon.storage.sqlite import (
     appending,
     auditing,
     generations,
+    hosting,
     locking,
     queueing,
     recovery,
@@ -159,13 +161,29 @@ class SqliteStore:
 
         return await self._write(earliest)
 
-    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
-        """Make an executor known."""
-        await self._write(lambda tx: recovery.register_executor(tx, executor, at))
+    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> None:
+        """Make a host known."""
+        await self._write(lambda tx: hosting.register_host(tx, host, at, until))
 
-    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
-        """Renew the lease of an executor."""
-        await self._write(lambda tx: tx.execute(SQL["heartbeat"], (at, executor_id)))
+    async def register_executor(self, executor: NewExecutor, at: Instant, until: Instant) -> None:
+        """Make an executor known."""
+        await self._write(lambda tx: recovery.register_executor(tx, executor, at, until))
+
+    async def heartbeat(self, beat: Beat) -> Heard:
+        """Renew the leases of a host and of its executors."""
+        return await self._write(lambda tx: hosting.heartbeat(tx, beat))
+
+    async def note_generation(self, host: str, generation: int) -> None:
+        """Note which generation a host runs now."""
+        await self._write(lambda tx: hosting.note_generation(tx, host, generation))
+
+    async def set_draining(self, host: str, draining: bool) -> None:
+        """Have a host take no more work, or take work again."""
+        await self._write(lambda tx: hosting.set_draining(tx, host, draining))
+
+    async def hosts(self) -> list[KnownHost]:
+        """Read all hosts that are known."""
+        return await self.reads.hosts()
 
     async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
         """Read runs of dead executors."""
