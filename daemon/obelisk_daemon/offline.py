@@ -1,5 +1,6 @@
 """What `obeliskd` does without a daemon: read how it is to start, check a manifest, replay a saved log."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import msgspec
 from obelisk_config import Daemon as DaemonSettings
 from obelisk_config import (
     Diagnostic,
+    Executor,
     Manifest,
     ManifestError,
+    Postgresql,
     Severity,
     Surroundings,
     TcpListen,
@@ -40,6 +43,7 @@ class Beginning(msgspec.Struct, frozen=True):
     options: Options
     settings: DaemonSettings
     """As the file has them; of an unreadable one the defaults, since the database is looked for there."""
+    executors: tuple[Executor, ...]
     source: bytes = b""
     problem: ManifestError | OperatorError | None = None
 
@@ -48,6 +52,21 @@ class Beginning(msgspec.Struct, frozen=True):
         """Give the state directory, with symbolic links followed, as messages name it."""
         return Path(self.settings.state_dir).resolve()
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell if other hosts may be on the database, too."""
+        return isinstance(self.settings.database, Postgresql)
+
+    @property
+    def host(self) -> str:
+        """Give the name of this host among those that share its database.
+
+        A state directory belongs to one daemon, whatever its machine is called by now.
+        """
+        if self.settings.host != "auto":
+            return self.settings.host
+        return socket.gethostname() if self.is_shared else "local"
+
 
 def begin(options: Options) -> Beginning:
     """Read the manifest as far as it takes to open the database: that may have a generation to fall back on."""
@@ -55,16 +74,17 @@ def begin(options: Options) -> Beginning:
         source = options.manifest.read_bytes()
     except OSError as error:
         message = f"the manifest {options.manifest} can't be read: {error.strerror}; name it with --manifest"
-        return Beginning(options, _settings(options, b""), problem=OperatorError("manifest_unreadable", message))
+        return _beginning(options, b"", OperatorError("manifest_unreadable", message))
     try:
-        return Beginning(options, _settings(options, source), source)
+        return msgspec.structs.replace(_beginning(options, source), source=source)
     except ManifestError as error:
         # Its own state_dir can't be read either: with --state-dir or under systemd, what ran before is found.
-        return Beginning(options, _settings(options, b""), source, error)
+        return msgspec.structs.replace(_beginning(options, b"", error), source=source)
 
 
-def _settings(options: Options, source: bytes) -> DaemonSettings:
-    return draft(source, options.manifest, options.surroundings).manifest.daemon
+def _beginning(options: Options, source: bytes, problem: ManifestError | OperatorError | None = None) -> Beginning:
+    manifest = draft(source, options.manifest, options.surroundings).manifest
+    return Beginning(options, manifest.daemon, manifest.executors, problem=problem)
 
 
 async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:

@@ -79,6 +79,16 @@ class Deployer:
         assert self._active is not None
         return self._active
 
+    @property
+    def has_active(self) -> bool:
+        """Tell if anything runs here yet."""
+        return self._active is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Tell if the database has no generation, as far as this host knows."""
+        return self._latest is None
+
     async def resume(self) -> Active | None:
         """Make what the database has as active run in this process; None where there is nothing.
 

@@ -52,6 +52,11 @@ class StoredGenerations:
         self._compiler = compiler
         self._surrounds = surrounds
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell if other hosts may be on the database, too."""
+        return self._surrounds.shared
+
     async def generation(self, number: int) -> Generation:
         """Read one.
 
@@ -125,6 +130,13 @@ class StoredGenerations:
             return None
         number = await self._caught_up(manifest, active.number, 0 if before is None else before.generation)
         return None if number is None else Recognized(number, manifest)
+
+    def says_the_same(self, source: bytes, active: Candidate) -> bool:
+        """Tell if a file is the active manifest; where others share that, but for what is each host's own."""
+        if source == active.source or not self._surrounds.shared:
+            return source == active.source
+        manifest = self._without_errors(source)
+        return manifest is not None and agree(manifest, pinned(active.manifest, active.files.digests))
 
     async def _caught_up(self, manifest: Manifest, active: int, before: int) -> int | None:
         cursor = active + 1

@@ -24,6 +24,7 @@ from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.control import ManifestControl, verdict_report
 from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.following import POLL, Following
 from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
 from obelisk_daemon.deployment.proposal import Active, Verdict
 from obelisk_daemon.deployment.replay_gate import ReplayGate
@@ -55,8 +56,6 @@ from obelisk_daemon.wasm.guest import guests_in_memory, memory_bound_of_all
 from obelisk_daemon.wasm.wasi.client import HttpClient
 
 EXIT_STORAGE: Final = 74
-_HOST: Final = "local"
-"""The state directory belongs to one daemon, whatever its machine is called by now."""
 _STOP_REST: Final = timedelta(seconds=30)
 """What a stop may take beside the grace: requests, the last commits, the database."""
 _log: Final = structlog.get_logger("obeliskd")
@@ -127,6 +126,7 @@ class _Daemon:
         self._compiler = Compiler(engines, state_dir / "cache", metrics=self._metrics.manifest)
         self._deployer = self._new_deployer()
         self._file = ManifestFile(self._beginning.options.manifest, self._deployer)
+        self._following = self._new_following()
         active = await unless(self.stopped, first_generation(self._deployer, self._file, self._beginning))
         if active is None:
             return
@@ -141,8 +141,8 @@ class _Daemon:
         observe_requests = None if traces is None else traces.observe_requests
         common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
         self._executors = executors = new_executors(common, active, timers)
-        lease = active.candidate.manifest.executors[0].lease
-        self._lease = HostLease(store, self._clock, _HOST, executors.members, lease)
+        lease = active.executors[0].lease
+        self._lease = HostLease(store, self._clock, self._beginning.host, executors.members, lease)
         await self._lease.take()
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)
@@ -154,19 +154,24 @@ class _Daemon:
 
     def _new_deployer(self) -> Deployer:
         options = self._beginning.options
-        surrounds = Surrounds(options.manifest, options.surroundings, _HOST, options.dev)
-        store = self._store
+        beginning, store = self._beginning, self._store
+        surrounds = Surrounds(options.manifest, options.surroundings, beginning.host, options.dev, beginning.is_shared)
         return Deployer(store, store.reads, self._compiler, self._clock, surrounds, metrics=self._metrics)
+
+    def _new_following(self) -> Following:
+        beginning = self._beginning
+        poll = POLL if beginning.is_shared else None
+        return Following(self._deployer, self._store, self._clock, beginning.host, poll=poll)
 
     async def _serve(self, stack: AsyncExitStack, executors: Executors, active: Active) -> tuple[str, ...]:
         store, deployer = self._store, self._deployer
-        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, lambda: self._file.degraded)
+        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, self._degraded)
         self._catalog = catalog_of(active.candidate, active.plan)
         watcher = Watcher()
         store.subscribe(watcher.publish)
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
         planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
-        control = ManifestControl(deployer, self._file, planner, store)
+        control = ManifestControl(deployer, self._file, planner, store, self._following)
         state_dir, monotonic = self._beginning.state_dir, self._clock.monotonic
         keeper = SqliteKeeper(state_dir / "obelisk.db", state_dir / "cache", store.writer, monotonic)
         stack.callback(keeper.close)
@@ -197,16 +202,22 @@ class _Daemon:
         stack.push_async_callback(server.stop)
         return server.addresses
 
+    def _degraded(self) -> str | None:
+        return self._following.problem or self._file.degraded
+
     def _adopt(self, active: Active) -> None:
         """Run another generation from now on: one step, in which nothing else happens."""
         assert self._executors is not None
-        executors = active.candidate.manifest.executors
-        self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
+        is_new = active.plan.generation != self._catalog.generation
+        slots = {spec.name: (spec.labels, spec.max_running) for spec in active.executors}
+        self._executors.adopt(active.plan, slots)
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
         self._retention.look()
         self._live.streams.review()
-        self._live.daemon.announce("generation", generation_change(active.generation))
+        if is_new:
+            self._live.daemon.announce("generation", generation_change(active.generation))
+        self._following.poke()
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
@@ -219,9 +230,13 @@ class _Daemon:
             await own(stack, "watchdog", keep_watchdog(notifier, self._systemd.watchdog, self._lease.renew))
         self._running = await own(stack, "executors", executors.run())
         await executors.canceller.resume()
-        watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
-        await watch.look()  # what changes from here on is noticed
-        await own(stack, "manifest", watch.run())
+        await self._following.look()
+        self._following.on_followed = self._tell_generation
+        await own(stack, "following", self._following.run())
+        if self._file.decides:
+            watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+            await watch.look()  # what changes from here on is noticed
+            await own(stack, "manifest", watch.run())
         await own(stack, "retention", self._retention.run())
         await own(stack, "reload", reload_on_request(self._reload_wanted, self._file))
         self._engine.not_ready = None
