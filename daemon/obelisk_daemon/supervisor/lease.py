@@ -12,7 +12,7 @@ from obelisk_daemon.clock import Clock, Instant, after
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.storage.hosts import Beat, NewHost
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.upkeep import NewExecutor
 
 _log: Final = structlog.get_logger("obeliskd")
@@ -21,9 +21,7 @@ _log: Final = structlog.get_logger("obeliskd")
 class HostLease:
     """Says in the database that this host is alive."""
 
-    def __init__(
-        self, store: SqliteStore, clock: Clock, host: str, members: Sequence[Executor], lease: timedelta
-    ) -> None:
+    def __init__(self, store: SqlStore, clock: Clock, host: str, members: Sequence[Executor], lease: timedelta) -> None:
         self.host = host
         self._store = store
         self._clock = clock

@@ -18,7 +18,7 @@ from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from obelisk_daemon.wasm.wasi.context import HttpTrace
@@ -30,7 +30,7 @@ _guest_log: Final = structlog.get_logger("guest")
 class Common(msgspec.Struct, frozen=True):
     """What every part of a daemon shares."""
 
-    store: SqliteStore
+    store: SqlStore
     clock: Clock
     ids: IdSource
     metrics: Metrics

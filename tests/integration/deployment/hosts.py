@@ -18,7 +18,7 @@ from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.offline import Options, begin
 from obelisk_daemon.storage.hosts import NewHost
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.wasm.compile import Compiler
 from tests import guests
@@ -31,7 +31,7 @@ FIBO = "testing:fibo/fibo.fibo"
 class Host:
     """One host. Its components are files beside its manifest, as far as it has them."""
 
-    def __init__(self, name: str, store: SqliteStore, directory: Path, compiler: Compiler, clock: ManualClock) -> None:
+    def __init__(self, name: str, store: SqlStore, directory: Path, compiler: Compiler, clock: ManualClock) -> None:
         self.name = name
         self._directory = directory / name
         self._directory.mkdir()

@@ -8,7 +8,8 @@ import pytest
 
 from obelisk_config import ManifestError
 from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     async with open_store(tmp_path / "obelisk.db", _unexpected) as opened:
         yield opened
 
@@ -36,7 +37,7 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compiler]:
 
 
 @pytest.fixture
-def host(tmp_path: Path, store: SqliteStore, clock: ManualClock, compiler: Compiler) -> Callable[[str], Host]:
+def host(tmp_path: Path, store: SqlStore, clock: ManualClock, compiler: Compiler) -> Callable[[str], Host]:
     return lambda name: Host(name, store, tmp_path, compiler, clock)
 
 
@@ -66,7 +67,7 @@ async def test_a_host_runs_what_another_one_made_active(a: Host, b: Host) -> Non
     assert await b.drift() == ["manifest"]
 
 
-async def test_each_host_says_what_it_runs(a: Host, b: Host, store: SqliteStore) -> None:
+async def test_each_host_says_what_it_runs(a: Host, b: Host, store: SqlStore) -> None:
     await a.save(fibo("2"))
     await a.following.look()
     assert [(one.host, one.generation) for one in await store.hosts()] == [("a", 2), ("b", 1)]

@@ -25,7 +25,8 @@ from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.building import NEVER, execution_id
@@ -41,7 +42,7 @@ Slots = Mapping[str, tuple[Sequence[str], int]]
 class Daemon:
     """Running executors with what belongs to them. Made by `Lab.daemon`."""
 
-    def __init__(self, lab: "Lab", store: SqliteStore, executor: Executors, timers: Timers) -> None:
+    def __init__(self, lab: "Lab", store: SqlStore, executor: Executors, timers: Timers) -> None:
         self._lab = lab
         self.store = store
         self.services = executor.services
@@ -155,7 +156,7 @@ class Lab:
         max_running: int = 100,
         slots: Slots | None = None,
         crash: bool = False,
-        over: Callable[[SqliteStore], Store] = lambda store: store,
+        over: Callable[[SqlStore], Store] = lambda store: store,
     ) -> AsyncIterator[Daemon]:
         """Run a daemon with these components; at the end it stops, or just vanishes.
 
@@ -191,7 +192,7 @@ class Lab:
             finally:
                 await _end(tasks)
 
-    async def activate(self, store: SqliteStore, uses: Sequence[Use]) -> tuple[Generation, ExecutorPlan]:
+    async def activate(self, store: SqlStore, uses: Sequence[Use]) -> tuple[Generation, ExecutorPlan]:
         """Make the next generation of these components the active one, and plan it."""
         active = await store.active_generation()
         number = 1 if active is None else active.number + 1

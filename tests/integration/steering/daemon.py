@@ -32,7 +32,8 @@ from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import Change
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.wasi.client import HttpClient
@@ -49,7 +50,7 @@ Document = dict[str, Any]
 class Daemon:
     """One life of the daemon. `http` talks to its API."""
 
-    def __init__(self, store: SqliteStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
+    def __init__(self, store: SqlStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
         self.store = store
         self.executor = executor
         self.engine: LocalEngine
