@@ -11,6 +11,7 @@ from obelisk_config import (
     Manifest,
     ManifestError,
     Severity,
+    Sqlite,
     Surroundings,
     TcpListen,
     draft,
@@ -42,6 +43,8 @@ class Beginning(msgspec.Struct, frozen=True):
     """As the file has them; of an unreadable one the defaults, since the database is looked for there."""
     source: bytes = b""
     problem: ManifestError | OperatorError | None = None
+    tells_database: bool = False
+    """Whether the file could be read as far as that; if not, the settings have SQLite's, which may be another."""
 
     @property
     def state_dir(self) -> Path:
@@ -55,16 +58,24 @@ def begin(options: Options) -> Beginning:
         source = options.manifest.read_bytes()
     except OSError as error:
         message = f"the manifest {options.manifest} can't be read: {error.strerror}; name it with --manifest"
-        return Beginning(options, _settings(options, b""), problem=OperatorError("manifest_unreadable", message))
+        return Beginning(options, _defaults(options), problem=OperatorError("manifest_unreadable", message))
     try:
-        return Beginning(options, _settings(options, source), source)
+        manifest = draft(source, options.manifest, options.surroundings).manifest
+        return Beginning(options, manifest.daemon, source, tells_database=_tells_database(manifest))
     except ManifestError as error:
         # Its own state_dir can't be read either: with --state-dir or under systemd, what ran before is found.
-        return Beginning(options, _settings(options, b""), source, error)
+        return Beginning(options, _defaults(options), source, error)
 
 
-def _settings(options: Options, source: bytes) -> DaemonSettings:
-    return draft(source, options.manifest, options.surroundings).manifest.daemon
+def _defaults(options: Options) -> DaemonSettings:
+    return draft(b"", options.manifest, options.surroundings).manifest.daemon
+
+
+def _tells_database(manifest: Manifest) -> bool:
+    """Tell SQLite that is meant from a database that is wrongly written, for which it stands in."""
+    daemon = manifest.document.values.get("daemon", {})
+    written = daemon.get("database", "sqlite") if isinstance(daemon, dict) else None
+    return written == "sqlite" or manifest.daemon.database != Sqlite()
 
 
 async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:
