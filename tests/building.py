@@ -40,6 +40,8 @@ POLICY = RetryPolicy(
 )
 OK = Returned({"ok": 55})
 SECOND = 1_000_000
+NEVER = Instant(1 << 62)
+"""When a lease ends that no test is about."""
 
 
 def id_source(clock: ManualClock, seed: int = 1) -> IdSource:

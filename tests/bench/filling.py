@@ -24,7 +24,7 @@ from obelisk_daemon.execution.events import ChildFinished, Entry, Event, Finishe
 from obelisk_daemon.execution.outcome import Failed, FailureKind, Outcome, Returned
 from obelisk_daemon.execution.state import State, block, fold, unload
 from obelisk_daemon.ids import ExecutionId, FailureId, child_id, delay_id, encode_ulid
-from obelisk_daemon.storage.sqlite import rows
+from obelisk_daemon.storage.sql import rows
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from tests.building import ACTIVITY, DIGEST, SECOND, WORKFLOW, call_items, created, delay_items, history, locked

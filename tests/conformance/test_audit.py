@@ -5,8 +5,8 @@ import pytest
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.storage import audit
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome
-from obelisk_daemon.storage.sqlite import auditing
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql import auditing
+from obelisk_daemon.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
 DONE = AuditOutcome(Instant(2_000), 200)
@@ -24,7 +24,7 @@ def entry(at: int = 1_000, *, actor: str = "ci", action: str = "cancel", subject
     )
 
 
-async def test_a_row_has_no_outcome_until_it_is_completed(store: SqliteStore) -> None:
+async def test_a_row_has_no_outcome_until_it_is_completed(store: SqlStore) -> None:
     audit_id = await store.audit_begin(entry())
     (begun,) = await store.audit_rows(AuditFilter(limit=10))
     assert (begun.audit_id, begun.entry, begun.outcome, begun.refused) == (audit_id, entry(), None, False)
@@ -34,13 +34,13 @@ async def test_a_row_has_no_outcome_until_it_is_completed(store: SqliteStore) ->
     assert (ended.entry, ended.outcome) == (entry(), outcome)
 
 
-async def test_a_refusal_is_kept_with_its_outcome_and_with_how_many_were_not(store: SqliteStore) -> None:
+async def test_a_refusal_is_kept_with_its_outcome_and_with_how_many_were_not(store: SqlStore) -> None:
     await store.audit_refused(entry(), AuditOutcome(Instant(1_000), 403, "forbidden"), 7)
     (row,) = await store.audit_rows(AuditFilter(limit=10))
     assert (row.refused, row.left_out, row.outcome) == (True, 7, AuditOutcome(Instant(1_000), 403, "forbidden"))
 
 
-async def test_rows_are_given_newest_first_page_by_page(store: SqliteStore) -> None:
+async def test_rows_are_given_newest_first_page_by_page(store: SqlStore) -> None:
     ids = [await store.audit_begin(entry(at)) for at in (1_000, 2_000, 3_000)]
     first = await store.audit_rows(AuditFilter(limit=2))
     second = await store.audit_rows(AuditFilter(limit=2, cursor=first[-1].audit_id))
@@ -61,7 +61,7 @@ async def test_rows_are_given_newest_first_page_by_page(store: SqliteStore) -> N
     ],
 )
 async def test_rows_are_found_by_who_what_whom_and_when(
-    store: SqliteStore, chosen: dict[str, object], found: list[int]
+    store: SqlStore, chosen: dict[str, object], found: list[int]
 ) -> None:
     for number, more in enumerate(({}, {"actor": "ops", "subject": "E_2"}, {"action": "pause"}, {"subject": "E_2"}), 1):
         await store.audit_begin(entry(number, **more))
@@ -69,7 +69,7 @@ async def test_rows_are_found_by_who_what_whom_and_when(
     assert [row.entry.at for row in rows] == found
 
 
-async def test_refusals_push_out_only_refusals(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refusals_push_out_only_refusals(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (audit.KEPT, audit.KEPT_REFUSED) == (100_000, 10_000)
     monkeypatch.setattr(auditing, "KEPT", 5)
     monkeypatch.setattr(auditing, "KEPT_REFUSED", 3)

@@ -6,7 +6,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.records import LogLine, NewExecution, Position
-from obelisk_daemon.storage.sqlite import following
+from obelisk_daemon.storage.sql import following
 from tests.building import call_items as call
 from tests.building import created, execution_id, history, new_execution
 from tests.conformance.members import Members, wait_for

@@ -10,7 +10,7 @@ from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.execution.outcome import FailureKind, Outcome, Returned
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import ListFilter, Place, Summary
-from obelisk_daemon.storage.sqlite import listing
+from obelisk_daemon.storage.sql import listing
 from tests.building import (
     ACTIVITY,
     OK,

@@ -18,7 +18,6 @@ from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.execution.retry import backoff
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.storage.records import NewResponse, VersionConflictError
-from obelisk_daemon.storage.upkeep import NewExecutor
 from tests.building import (
     EXECUTOR,
     OK,
@@ -169,11 +168,6 @@ async def test_a_clock_behind_the_log_does_not_make_time_go_back(world: World) -
     await taken_over(world)
     times = [entry.created_at for entry in await world.log(run.execution_id)]
     assert times == sorted(times)
-
-
-async def test_an_executor_is_registered_and_renews_its_lease(world: World) -> None:
-    await world.store.register_executor(NewExecutor(EXECUTOR, "host"), world.now)
-    await world.store.heartbeat(EXECUTOR, world.now)
 
 
 async def test_a_response_to_a_workflow_of_a_dead_executor_is_not_lost(world: World) -> None:

@@ -1,7 +1,6 @@
 """A store with a clock and short names for its writes; after each, every row must follow from its log."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -32,8 +31,9 @@ from obelisk_daemon.storage.records import (
     StateChange,
     Summary,
 )
-from obelisk_daemon.storage.sqlite.checking import check_execution
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.checking import check_execution
+from obelisk_daemon.storage.sql.connection import Connection
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import ACTIVITY, DIGEST, EXECUTOR, WORKFLOW, RunScript, created, execution_id, new_execution, run_id
 from tests.building import locked as locked_event
 from tests.fakes.clock import ManualClock
@@ -45,7 +45,7 @@ T = TypeVar("T")
 class World:
     """What a conformance test works with. `changes` is what the store has published."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self.store = store
         self.clock = ManualClock()
         self.changes: list[Change] = []
@@ -107,7 +107,7 @@ class World:
             nonlocal counted
             counted += 1
 
-        connection = self.store.writer._connection._conn
+        connection = self.store.writer._group_commit._thread._conn
         connection.set_progress_handler(count, 1)
         try:
             done = await work
@@ -213,15 +213,12 @@ class _Locking(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(locked_event(1, attempt, self.executor, digest=self.digest), run_id=run)
 
 
-async def check_stored(store: SqliteStore, execution: ExecutionId) -> None:
+async def check_stored(store: SqlStore, execution: ExecutionId) -> None:
     """Assert that what is stored of an execution follows from its log, in one snapshot."""
 
-    def damage(connection: sqlite3.Connection) -> list[Damage]:
-        connection.execute("BEGIN")
-        try:
+    def damage(connection: Connection) -> list[Damage]:
+        with connection.snapshot():
             return list(check_execution(connection, execution, deep=True))
-        finally:
-            connection.execute("ROLLBACK")
 
     assert await store.reads._on_connection(damage) == []
 

@@ -6,6 +6,7 @@ from obelisk_daemon.api.services import ExecutorInfo
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import ALL
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import Census, Sizes
 
 
@@ -15,6 +16,7 @@ class FakeCapacity:
     queued: tuple[Queue, ...] = (Queue(ALL),)
     known_executors: tuple[KnownExecutor, ...] = ()
     local_executors: tuple[ExecutorInfo, ...] = ()
+    known_hosts: tuple[KnownHost, ...] = ()
     counted: tuple[Census, ...] = ()
 
     async def queues(self, at: Instant) -> Sequence[Queue]:
@@ -22,6 +24,9 @@ class FakeCapacity:
 
     async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
         return [one for one in self.known_executors if one.seen_at >= seen_since][:limit]
+
+    async def hosts(self) -> list[KnownHost]:
+        return list(self.known_hosts)
 
     async def automatic_pauses(self) -> Mapping[str, int]:
         return {}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from tests.property.forests import Forest, assert_no_torso, kept_of, rows_of
 
 BEFORE = Instant(10)
@@ -41,7 +42,7 @@ async def remove_all(file: Path, budget: int, window: int, after_commit: Callabl
 
 
 async def _remove(
-    store: SqliteStore, roots: list[ExecutionId], before: Instant, budget: int, after_commit: Callable[[], None]
+    store: SqlStore, roots: list[ExecutionId], before: Instant, budget: int, after_commit: Callable[[], None]
 ) -> None:
     while roots:
         removed = await store.remove_trees(roots, before, budget)

@@ -13,6 +13,7 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Append,
     CancellationProgress,
@@ -233,6 +234,10 @@ class ExecutionReader(Protocol):
 
     async def executors(self, seen_since: Instant, limit: int) -> Sequence[KnownExecutor]:
         """Read the executors that were seen since then, those that started last first."""
+        ...
+
+    async def hosts(self) -> list[KnownHost]:
+        """Read all hosts that are known, by their names."""
         ...
 
     async def sizes(self) -> Sizes:

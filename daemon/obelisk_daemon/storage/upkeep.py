@@ -41,12 +41,11 @@ class TimerStore(Protocol):
 class RecoveryStore(Protocol):
     """Executors, their leases, and what dead ones left behind."""
 
-    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
-        """Make an executor known before it locks anything; those that were not seen for a week are forgotten."""
-        ...
+    async def register_executor(self, executor: NewExecutor, at: Instant, until: Instant) -> None:
+        """Make an executor known before it locks anything; those that were not seen for a week are forgotten.
 
-    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
-        """Renew the executor's lease."""
+        Its lease lasts until then, unless a heartbeat renews it.
+        """
         ...
 
     async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list["LostRun"]:

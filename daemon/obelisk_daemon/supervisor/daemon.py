@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -39,8 +38,9 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
-from obelisk_daemon.supervisor.background import heartbeat, heartbeats, reload_on_request
+from obelisk_daemon.supervisor.background import reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
+from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.opening import Opening, database_to_open, open_database
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources
@@ -140,6 +140,9 @@ class _Daemon:
         observe_requests = None if traces is None else traces.observe_requests
         common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
         self._executors = executors = new_executors(common, active, timers)
+        lease = active.candidate.manifest.executors[0].lease
+        self._lease = HostLease(store, self._clock, _HOST, executors.members, lease)
+        await self._lease.take()
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)
         self._deployer.on_active = self._adopt
@@ -209,14 +212,12 @@ class _Daemon:
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
         assert self._engine is not None
-        own, store, notifier = self._own, self._store, self._systemd.notifier
+        own, notifier = self._own, self._systemd.notifier
         await own(stack, "loop lag", measure_loop_lag(self._metrics.process.loop_lag))
         await own(stack, "timers", timers.run())
-        lease = self._deployer.active.candidate.manifest.executors[0].lease
-        await own(stack, "lease", heartbeats(store, executors.members, lease))
+        await own(stack, "lease", self._lease.keep())
         if self._systemd.watchdog is not None:
-            beat = partial(heartbeat, store, executors.members[0])
-            await own(stack, "watchdog", keep_watchdog(notifier, self._systemd.watchdog, beat))
+            await own(stack, "watchdog", keep_watchdog(notifier, self._systemd.watchdog, self._lease.renew))
         self._running = await own(stack, "executors", executors.run())
         await executors.canceller.resume()
         watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)

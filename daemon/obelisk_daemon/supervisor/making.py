@@ -1,7 +1,6 @@
 """How the parts that run executions and answer requests are made of what they need."""
 
 import secrets
-import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,8 +18,7 @@ from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.sqlite.store import SqliteStore
-from obelisk_daemon.storage.upkeep import NewExecutor
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from obelisk_daemon.wasm.wasi.context import HttpTrace
@@ -32,7 +30,7 @@ _guest_log: Final = structlog.get_logger("guest")
 class Common(msgspec.Struct, frozen=True):
     """What every part of a daemon shares."""
 
-    store: SqliteStore
+    store: SqlStore
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -65,13 +63,9 @@ def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
 
 
 async def recover(common: Common, executors: Executors, active: Active) -> None:
-    """Make the executors known, and take over what daemons that are no more left behind."""
+    """Take over what daemons that are no more left behind."""
     store, clock = common.store, common.clock
     alive = [member.services.executor_id for member in executors.members]
-    for member in executors.members:
-        labels = tuple(member.services.plan.labels)
-        new = NewExecutor(member.services.executor_id, socket.gethostname(), member.name, labels, member.max_running)
-        await store.register_executor(new, clock.now())
     recovered = await take_over(store, alive, clock, common.ids)
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
     _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)

@@ -17,8 +17,9 @@ from obelisk_daemon.errors import OperatorError, OutcomeUnknownError
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.database import DatabaseKeeper
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sqlite.store import open_store
 
 _log: Final = structlog.get_logger("obeliskd")
 
@@ -37,7 +38,7 @@ class Opening(msgspec.Struct, frozen=True):
 class Opened(msgspec.Struct, frozen=True):
     """A database that is open, and what belongs to it. All instants that it keeps are of this clock."""
 
-    store: SqliteStore
+    store: SqlStore
     clock: Clock
     keeper: DatabaseKeeper
 

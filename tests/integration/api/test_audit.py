@@ -12,7 +12,8 @@ from obelisk_daemon.api.listeners import TcpListener, UnixListener
 from obelisk_daemon.api.server import ApiServer
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from tests.fakes.api import APPROVE, FIBO, FakeWorld, execution_id
 from tests.fakes.serving import access, ctl_at, talking
 from tests.fakes.tokens import holder
@@ -25,7 +26,7 @@ ID = execution_id()
 
 class Scene(NamedTuple):
     world: FakeWorld
-    store: SqliteStore
+    store: SqlStore
     http: httpx.AsyncClient
     socket: Path
 

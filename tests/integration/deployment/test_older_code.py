@@ -25,7 +25,8 @@ from obelisk_daemon.executor.workflow_guest import Program
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import child_id
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits
@@ -64,13 +65,13 @@ RETYPED = """(component
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     async with open_store(tmp_path / "obelisk.db", _unexpected) as opened:
         yield opened
 
 
 @pytest.fixture
-async def deployer(tmp_path: Path, store: SqliteStore) -> AsyncIterator[Deployer]:
+async def deployer(tmp_path: Path, store: SqlStore) -> AsyncIterator[Deployer]:
     engines = Engines()
     surrounds = Surrounds(tmp_path / "obelisk.toml", Surroundings(), "here")
     compiler = Compiler(engines, tmp_path / "cache")
@@ -96,7 +97,7 @@ async def propose(deployer: Deployer, *tables: str, wish: Wish = Wish()) -> str:
     return verdict.outcome
 
 
-async def start(store: SqliteStore, digest: str) -> None:
+async def start(store: SqlStore, digest: str) -> None:
     """Have an execution of `fanout` begin on some code."""
     world = World(store)
     await world.submit(created(FANOUT, params=(2, 10), digest=digest, terms=TERMS, component="fanout"))
@@ -129,7 +130,7 @@ async def test_code_that_nothing_unfinished_is_on_is_gone_a_generation_later(
 
 
 async def test_code_that_an_execution_is_on_is_kept_over_generations(
-    deployer: Deployer, store: SqliteStore, alone: Callable[..., str]
+    deployer: Deployer, store: SqlStore, alone: Callable[..., str]
 ) -> None:
     await propose(deployer, FIBO, fanout())
     await start(store, guests.digest("fanout"))
@@ -146,7 +147,7 @@ async def test_what_replaced_code_called_may_go_with_it_where_nothing_unfinished
 
 
 async def test_what_older_code_calls_may_not_go_while_an_execution_is_on_it(
-    deployer: Deployer, store: SqliteStore, alone: Callable[..., str]
+    deployer: Deployer, store: SqlStore, alone: Callable[..., str]
 ) -> None:
     await propose(deployer, FIBO, fanout())
     await start(store, guests.digest("fanout"))
@@ -154,7 +155,7 @@ async def test_what_older_code_calls_may_not_go_while_an_execution_is_on_it(
 
 
 async def test_older_code_goes_on_with_its_log_where_what_it_calls_is_gone(
-    deployer: Deployer, store: SqliteStore, alone: Callable[..., str]
+    deployer: Deployer, store: SqlStore, alone: Callable[..., str]
 ) -> None:
     """Its call of a generated function is still known for what it is, so its log replays; the next one is refused."""
     await propose(deployer, FIBO, fanout())
@@ -169,7 +170,7 @@ async def test_older_code_goes_on_with_its_log_where_what_it_calls_is_gone(
 
 
 async def test_older_code_may_not_call_what_has_another_type_now_and_new_code_may(
-    deployer: Deployer, store: SqliteStore, alone: Callable[..., str], tmp_path: Path
+    deployer: Deployer, store: SqlStore, alone: Callable[..., str], tmp_path: Path
 ) -> None:
     file = tmp_path / "retyped.wasm"
     file.write_bytes(wasmtime.wat2wasm(RETYPED))

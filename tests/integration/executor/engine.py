@@ -25,10 +25,11 @@ from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
-from tests.building import execution_id
+from tests.building import NEVER, execution_id
 from tests.conformance.world import check_stored
 from tests.integration.executor.uses import FIBO, FIBOA, Linked, Use, allowed_of, limits_of, plan_of
 
@@ -41,7 +42,7 @@ Slots = Mapping[str, tuple[Sequence[str], int]]
 class Daemon:
     """Running executors with what belongs to them. Made by `Lab.daemon`."""
 
-    def __init__(self, lab: "Lab", store: SqliteStore, executor: Executors, timers: Timers) -> None:
+    def __init__(self, lab: "Lab", store: SqlStore, executor: Executors, timers: Timers) -> None:
         self._lab = lab
         self.store = store
         self.services = executor.services
@@ -155,7 +156,7 @@ class Lab:
         max_running: int = 100,
         slots: Slots | None = None,
         crash: bool = False,
-        over: Callable[[SqliteStore], Store] = lambda store: store,
+        over: Callable[[SqlStore], Store] = lambda store: store,
     ) -> AsyncIterator[Daemon]:
         """Run a daemon with these components; at the end it stops, or just vanishes.
 
@@ -176,7 +177,7 @@ class Lab:
             executors = Executors(services, timers, members)
             alive = [member.services.executor_id for member in members]
             for executor_id in alive:
-                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now())
+                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now(), NEVER)
             await take_over(store, alive, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)
@@ -191,7 +192,7 @@ class Lab:
             finally:
                 await _end(tasks)
 
-    async def activate(self, store: SqliteStore, uses: Sequence[Use]) -> tuple[Generation, ExecutorPlan]:
+    async def activate(self, store: SqlStore, uses: Sequence[Use]) -> tuple[Generation, ExecutorPlan]:
         """Make the next generation of these components the active one, and plan it."""
         active = await store.active_generation()
         number = 1 if active is None else active.number + 1

@@ -16,8 +16,9 @@ from obelisk_daemon.executor import executor as executor_module
 from obelisk_daemon.ids import child_id
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append
-from obelisk_daemon.storage.sqlite.store import SqliteStore
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id, run_id
 from tests.integration.executor.engine import Daemon, Lab
@@ -27,13 +28,13 @@ from tests.integration.executor.uses import FIBO, Use
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"
 FIRST_CALL = child_id(execution_id(), "o:1", 1)
-Refusal = Callable[[SqliteStore, Append], Ticket]
+Refusal = Callable[[SqlStore, Append], Ticket]
 
 
 class Refusing:
     """A store that refuses the first append of which `chosen` says so, in the way of `refusal`."""
 
-    def __init__(self, store: SqliteStore, chosen: Callable[[Append], bool], refusal: Refusal) -> None:
+    def __init__(self, store: SqlStore, chosen: Callable[[Append], bool], refusal: Refusal) -> None:
         self._store = store
         self._chosen = chosen
         self._refusal = refusal
@@ -51,11 +52,11 @@ class Refusing:
         return getattr(self._store, name)
 
 
-def conflict(store: SqliteStore, append: Append) -> Ticket:
+def conflict(store: SqlStore, append: Append) -> Ticket:
     return store.append(msgspec.structs.replace(append, run_id=run_id(99)))
 
 
-def full(store: SqliteStore, _: Append) -> Ticket:
+def full(store: SqlStore, _: Append) -> Ticket:
     def refuse(_: Transaction) -> None:
         raise StorageUnavailableError("storage_full", "the database refused the write")
 
@@ -89,7 +90,7 @@ async def test_a_parent_that_ran_ahead_of_a_commit_that_failed_is_dropped_and_go
 ) -> None:
     refusing: list[Refusing] = []
 
-    def over(store: SqliteStore) -> Refusing:
+    def over(store: SqlStore) -> Refusing:
         refusing.append(Refusing(store, is_end_of_call, refusal))
         return refusing[0]
 
@@ -135,13 +136,13 @@ async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_befo
         entered.set()
         assert leave.wait(20)
 
-    def hold(store: SqliteStore, append: Append) -> Ticket:
+    def hold(store: SqlStore, append: Append) -> Ticket:
         store.writer.queue(slow)
         return store.append(append)
 
     refusing: list[Refusing] = []
 
-    def over(store: SqliteStore) -> Refusing:
+    def over(store: SqlStore) -> Refusing:
         refusing.append(Refusing(store, asks_for_call, hold))
         return refusing[0]
 
@@ -160,8 +161,8 @@ async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_befo
 
 async def limit_pages(daemon: Daemon, more: int) -> None:
     def limit(tx: Transaction) -> None:
-        (pages,) = tx.execute("PRAGMA page_count").fetchone()
-        tx.execute(f"PRAGMA max_page_count = {pages + more}")
+        (pages,) = raw_of(tx).execute("PRAGMA page_count").fetchone()
+        raw_of(tx).execute(f"PRAGMA max_page_count = {pages + more}")
 
     await daemon.store.writer.queue(limit).durable()
 

@@ -13,7 +13,7 @@ from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append, Held, LockRequest, Release
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, execution_id
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.test_running import history_of
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 class Mortal:
     """A store whose daemon dies after so many commits, once it is told to count: nothing is written after that."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._left: int | None = None
         self.died = asyncio.Event()
@@ -86,7 +86,7 @@ async def interrupted(lab: Lab, code: Use, commits: int) -> bool:
     """Replace the code of a workflow that waits, in a daemon that dies after so many commits; tell if it did."""
     mortals: list[Mortal] = []
 
-    def over(store: SqliteStore) -> Mortal:
+    def over(store: SqlStore) -> Mortal:
         mortals.append(Mortal(store))
         return mortals[0]
 
@@ -174,7 +174,7 @@ async def test_a_workflow_that_only_closes_its_join_sets_says_nothing_of_code_th
         assert await upgrades(daemon, execution) == []
 
 
-def _dying(store: SqliteStore, commits: int) -> Mortal:
+def _dying(store: SqlStore, commits: int) -> Mortal:
     mortal = Mortal(store)
     mortal.die_after(commits)
     return mortal

@@ -9,7 +9,7 @@ from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ComponentUpgraded, Locked, Paused
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, child_id
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id
 from tests.fakes.clock import ManualClock
@@ -363,7 +363,7 @@ async def test_a_child_that_a_daemon_locks_before_it_knows_of_newer_code_waits_a
 ) -> None:
     newer, watched = Use("fibo-activity+1", component="fibo-activity"), list[Refusing]()
 
-    def over(store: SqliteStore) -> Refusing:
+    def over(store: SqlStore) -> Refusing:
         watched.append(Refusing(store, lambda _: False, conflict))
         return watched[0]
 

@@ -7,7 +7,7 @@ import pytest
 
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.executor import executor as executor_module
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.integration.executor.engine import Lab
 from tests.integration.executor.uses import FIBO, Use
 from tests.integration.host_functions.conftest import Both
@@ -51,7 +51,7 @@ async def test_a_line_keeps_its_level(lab: Lab) -> None:
 class Interrupting:
     """A store that refuses the first result for a stub: the run is given up, and the workflow replayed."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self._store = store
         self.refused = 0
 
@@ -72,7 +72,7 @@ async def test_lines_before_a_request_that_was_not_recorded_are_stored_once(
     monkeypatch.setattr(executor_module, "_RELEASE_BACKOFF", timedelta(milliseconds=5))
     made: list[Interrupting] = []
 
-    def over(store: SqliteStore) -> Interrupting:
+    def over(store: SqlStore) -> Interrupting:
         made.append(Interrupting(store))
         return made[0]
 

@@ -32,11 +32,13 @@ from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.records import Change
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
+from tests.building import NEVER
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import FakeDatabase
 from tests.fakes.manifest import FakeManifest
@@ -48,7 +50,7 @@ Document = dict[str, Any]
 class Daemon:
     """One life of the daemon. `http` talks to its API."""
 
-    def __init__(self, store: SqliteStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
+    def __init__(self, store: SqlStore, executor: Executors, timers: Timers, clock: ManualClock) -> None:
         self.store = store
         self.executor = executor
         self.engine: LocalEngine
@@ -161,7 +163,7 @@ async def running(directory: Path, manifest: str, compiler: Compiler, clock: Man
         executors = Executors(services, timers, [Executor(services, timers, max_running=10)])
         daemon = Daemon(store, executors, timers, clock)
         store.subscribe(executors.on_change)
-        await store.register_executor(NewExecutor(services.executor_id, "here"), clock.now())
+        await store.register_executor(NewExecutor(services.executor_id, "here"), clock.now(), NEVER)
         await take_over(store, [services.executor_id], clock, ids)
         await stack.enter_async_context(_task(timers.run()))
         await stack.enter_async_context(_stopping(executors))

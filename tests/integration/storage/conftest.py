@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.integration.storage.opening import open_active
 
 
@@ -17,6 +17,6 @@ def broken() -> list[OutcomeUnknownError]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, broken: list[OutcomeUnknownError]) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path, broken: list[OutcomeUnknownError]) -> AsyncIterator[SqlStore]:
     async with open_active(tmp_path / "obelisk.db", broken.append) as opened:
         yield opened

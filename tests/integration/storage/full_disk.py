@@ -6,7 +6,7 @@ from pathlib import Path
 
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.storage.records import ListFilter
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import created, new_execution
 from tests.integration.storage.opening import open_active
 
@@ -15,7 +15,7 @@ def broken(error: OutcomeUnknownError) -> None:
     print("broken", error)
 
 
-async def fill(store: SqliteStore, first: int) -> int:
+async def fill(store: SqlStore, first: int) -> int:
     for number in range(first, first + 1_000):
         try:
             await store.submit(new_execution(created(params=["x" * 5_000]), number))

@@ -9,7 +9,7 @@ from obelisk_daemon.errors import OperatorError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.storage.database import Damage
-from obelisk_daemon.storage.sqlite import checking
+from obelisk_daemon.storage.sql import checking
 from obelisk_daemon.storage.sqlite.checking import check_database
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from tests.building import created, execution_id

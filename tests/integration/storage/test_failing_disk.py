@@ -13,7 +13,8 @@ import pytest
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.storage.records import LogLine
-from obelisk_daemon.storage.sqlite.store import SqliteStore
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from tests.building import OK, created, execution_id, new_execution
 from tests.conformance.world import World
 from tests.fakes.clock import START
@@ -33,17 +34,17 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     return faults
 
 
-async def limit_pages(store: SqliteStore, more: int) -> None:
+async def limit_pages(store: SqlStore, more: int) -> None:
     """Let the database grow by so many pages."""
 
     def limit(tx) -> None:
-        (pages,) = tx.execute("PRAGMA page_count").fetchone()
-        tx.execute(f"PRAGMA max_page_count = {pages + more}")
+        (pages,) = raw_of(tx).execute("PRAGMA page_count").fetchone()
+        raw_of(tx).execute(f"PRAGMA max_page_count = {pages + more}")
 
     await store.writer.queue(limit).durable()
 
 
-async def test_a_full_database_fails_the_guilty_write_only(store: SqliteStore) -> None:
+async def test_a_full_database_fails_the_guilty_write_only(store: SqlStore) -> None:
     await limit_pages(store, 20)
     numbers = [1, 2, 3, 4]
     events = [created(params=["x" * (400_000 if number == 2 else 10)]) for number in numbers]
@@ -54,7 +55,7 @@ async def test_a_full_database_fails_the_guilty_write_only(store: SqliteStore) -
     assert answers[1].code == "storage_full"
 
 
-async def test_a_store_works_on_when_there_is_room_again(store: SqliteStore) -> None:
+async def test_a_store_works_on_when_there_is_room_again(store: SqlStore) -> None:
     big = new_execution(created(params=["x" * 400_000]))
     await limit_pages(store, 20)
     with pytest.raises(StorageUnavailableError):
@@ -63,7 +64,7 @@ async def test_a_store_works_on_when_there_is_room_again(store: SqliteStore) -> 
     assert await store.submit(big)
 
 
-async def test_a_full_database_leaves_nothing_of_an_append(store: SqliteStore) -> None:
+async def test_a_full_database_leaves_nothing_of_an_append(store: SqlStore) -> None:
     world = World(store)
     run = await world.start()
     await limit_pages(store, 20)
@@ -75,7 +76,7 @@ async def test_a_full_database_leaves_nothing_of_an_append(store: SqliteStore) -
     assert (await world.row(run.execution_id)).status == "locked"
 
 
-async def test_a_write_that_came_after_one_without_room_is_refused(store: SqliteStore) -> None:
+async def test_a_write_that_came_after_one_without_room_is_refused(store: SqlStore) -> None:
     world = World(store)
     first, second = await world.start(), await world.start(created(), 2)
     await limit_pages(store, 20)

@@ -11,8 +11,9 @@ from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
-from obelisk_daemon.storage.sqlite.store import SqliteStore
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from tests.building import (
     ACTIVITY,
     DIGEST,
@@ -32,23 +33,23 @@ from tests.integration.storage.opening import open_active
 pytestmark = pytest.mark.anyio
 
 
-def submits(store: SqliteStore, count: int, start: int = 1) -> list[asyncio.Task[bool]]:
+def submits(store: SqlStore, count: int, start: int = 1) -> list[asyncio.Task[bool]]:
     loop = asyncio.get_running_loop()
     return [loop.create_task(store.submit(new_execution(created(), n))) for n in range(start, start + count)]
 
 
-async def count(store: SqliteStore) -> int:
+async def count(store: SqlStore) -> int:
     return len((await store.reads.summaries(ListFilter(limit=1_000))).rows)
 
 
-async def test_what_is_queued_at_once_shares_one_commit(store: SqliteStore) -> None:
+async def test_what_is_queued_at_once_shares_one_commit(store: SqlStore) -> None:
     before = store.writer.commits
     await asyncio.gather(*submits(store, 100))
     assert store.writer.commits - before == 1
     assert await count(store) == 100
 
 
-async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqliteStore) -> None:
+async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqlStore) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def slow(_: Transaction) -> None:
@@ -66,7 +67,7 @@ async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqliteStore
     assert store.writer.commits - before == 2
 
 
-async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqliteStore) -> None:
+async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqlStore) -> None:
     world = World(store)
     parent, before = await world.workflow(), store.writer.commits
     first = store.append(parent.append(world.now), linger=True)
@@ -76,7 +77,7 @@ async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(st
     assert store.writer.commits - before == 1
 
 
-async def test_a_write_that_lingers_alone_is_still_written(store: SqliteStore) -> None:
+async def test_a_write_that_lingers_alone_is_still_written(store: SqlStore) -> None:
     world = World(store)
     run = await world.start()
     await asyncio.wait_for(store.append(run.append(world.now, Finished(OK)), linger=True).durable(), 10)
@@ -87,17 +88,17 @@ def refuse(_: Transaction) -> None:
 
 
 def duplicate(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
 
 
 def nonsense(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1)")
-    tx.execute("SELECT nonsense FROM nowhere")
+    raw_of(tx).execute("INSERT INTO executor VALUES ('a', 'b', 'c', '', 1, 1, 1, 1)")
+    raw_of(tx).execute("SELECT nonsense FROM nowhere")
 
 
 def unbindable(tx: Transaction) -> None:
-    tx.execute("INSERT INTO executor VALUES (?, 'b', 'c', '', 1, 1, 1)", (object(),))
+    raw_of(tx).execute("INSERT INTO executor VALUES (?, 'b', 'c', '', 1, 1, 1, 1)", (object(),))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def unbindable(tx: Transaction) -> None:
         (unbindable, StorageUnavailableError),
     ],
 )
-async def test_a_write_that_fails_fails_alone_and_leaves_nothing(store: SqliteStore, work, error: type) -> None:
+async def test_a_write_that_fails_fails_alone_and_leaves_nothing(store: SqlStore, work, error: type) -> None:
     before = submits(store, 5)
     await asyncio.sleep(0)
     guilty = store.writer.queue(work)
@@ -118,11 +119,11 @@ async def test_a_write_that_fails_fails_alone_and_leaves_nothing(store: SqliteSt
     with pytest.raises(error):
         await guilty.durable()
     assert await count(store) == 10
-    rows = store.writer.queue(lambda tx: tx.execute("SELECT count(*) FROM executor").fetchone()[0])
+    rows = store.writer.queue(lambda tx: raw_of(tx).execute("SELECT count(*) FROM executor").fetchone()[0])
     assert await rows.outcome() == 0
 
 
-async def test_a_conflict_in_a_group_fails_alone(store: SqliteStore) -> None:
+async def test_a_conflict_in_a_group_fails_alone(store: SqlStore) -> None:
     world = World(store)
     runs = [await world.start(created(), number) for number in range(1, 6)]
     appends = [run.append(world.now, Finished(OK)) for run in runs]
@@ -133,7 +134,7 @@ async def test_a_conflict_in_a_group_fails_alone(store: SqliteStore) -> None:
     await world.check()
 
 
-async def test_changes_are_published_once_when_a_group_is_written_one_by_one(store: SqliteStore) -> None:
+async def test_changes_are_published_once_when_a_group_is_written_one_by_one(store: SqlStore) -> None:
     world = World(store)
     tasks = submits(store, 3)
     await asyncio.sleep(0)
@@ -143,10 +144,8 @@ async def test_changes_are_published_once_when_a_group_is_written_one_by_one(sto
     assert [change.execution_id for change in world.changes] == [execution_id(n) for n in (1, 2, 3)]
 
 
-async def test_another_process_that_holds_the_database_delays_nobody_for_ever(
-    store: SqliteStore, tmp_path: Path
-) -> None:
-    await store.writer.queue(lambda tx: tx.execute("PRAGMA busy_timeout = 0")).durable()
+async def test_another_process_that_holds_the_database_delays_nobody_for_ever(store: SqlStore, tmp_path: Path) -> None:
+    await store.writer.queue(lambda tx: raw_of(tx).execute("PRAGMA busy_timeout = 0")).durable()
     other = sqlite3.connect(tmp_path / "obelisk.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailableError) as refused:
@@ -157,7 +156,7 @@ async def test_another_process_that_holds_the_database_delays_nobody_for_ever(
     assert await store.submit(new_execution(created()))
 
 
-async def test_ids_of_runs_are_drawn_on_the_loop(store: SqliteStore) -> None:
+async def test_ids_of_runs_are_drawn_on_the_loop(store: SqlStore) -> None:
     """Their source serves the loop at the same time, and is not made for two threads."""
     threads: list[int] = []
 
@@ -185,7 +184,7 @@ async def test_what_is_queued_when_the_store_closes_is_written(tmp_path: Path) -
 
 
 async def test_what_can_not_be_counted_is_committed_all_the_same(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
+    store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: object) -> None:
         raise ArithmeticError("a bug of those who count")

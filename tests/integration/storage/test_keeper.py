@@ -11,23 +11,24 @@ import pytest
 
 from obelisk_daemon.errors import ConflictError, OperatorError, StorageUnavailableError
 from obelisk_daemon.storage.database import Backup
+from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite import keeper as module
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.storage.sqlite.copying import copy_database
 from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
-from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import created, execution_id, new_execution
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def keeper(store: SqliteStore, tmp_path: Path) -> AsyncIterator[SqliteKeeper]:
+async def keeper(store: SqlStore, tmp_path: Path) -> AsyncIterator[SqliteKeeper]:
     made = SqliteKeeper(tmp_path / "obelisk.db", tmp_path / "cache", store.writer, time.monotonic)
     yield made
     made.close()
 
 
-async def fill(store: SqliteStore, first: int, count: int) -> None:
+async def fill(store: SqlStore, first: int, count: int) -> None:
     new = [new_execution(created(params=["x" * 3_000]), number) for number in range(first, first + count)]
     assert all(await asyncio.gather(*[store.submit(one) for one in new]))
 
@@ -39,7 +40,7 @@ async def read(backup: Backup) -> bytes:
         backup.close()
 
 
-async def test_a_backup_is_one_whole_database(store: SqliteStore, keeper: SqliteKeeper, tmp_path: Path) -> None:
+async def test_a_backup_is_one_whole_database(store: SqlStore, keeper: SqliteKeeper, tmp_path: Path) -> None:
     await fill(store, 1, 500)
     backup = await keeper.back_up()
     await fill(store, 501, 1)
@@ -96,16 +97,16 @@ async def test_a_stop_ends_a_backup_that_is_being_made(
     assert [one.name for one in tmp_path.iterdir() if "copy" in one.name] == []
 
 
-async def test_what_a_killed_daemon_left_of_a_backup_is_removed(store: SqliteStore, tmp_path: Path) -> None:
+async def test_what_a_killed_daemon_left_of_a_backup_is_removed(store: SqlStore, tmp_path: Path) -> None:
     for name in ("obelisk.db.copy", "obelisk.db.copy.part"):
         (tmp_path / name).touch()
     SqliteKeeper(tmp_path / "obelisk.db", tmp_path / "cache", store.writer, time.monotonic)
     assert [one.name for one in tmp_path.iterdir() if "copy" in one.name] == []
 
 
-async def test_free_space_is_given_back_while_writes_go_on(store: SqliteStore, keeper: SqliteKeeper) -> None:
+async def test_free_space_is_given_back_while_writes_go_on(store: SqlStore, keeper: SqliteKeeper) -> None:
     await fill(store, 1, 2_000)
-    await store.writer.queue(lambda tx: tx.execute("DELETE FROM event")).outcome()
+    await store.writer.queue(lambda tx: raw_of(tx).execute("DELETE FROM event")).outcome()
     free = (await keeper.stats()).free_bytes
     assert free > 2_000 * 3_000
     vacuuming = asyncio.create_task(keeper.vacuum())
@@ -126,7 +127,7 @@ async def test_a_database_without_free_space_is_left_alone(keeper: SqliteKeeper)
     assert (report.freed_bytes, report.before_bytes) == (0, report.after_bytes)
 
 
-async def test_a_database_is_measured(store: SqliteStore, keeper: SqliteKeeper, tmp_path: Path) -> None:
+async def test_a_database_is_measured(store: SqlStore, keeper: SqliteKeeper, tmp_path: Path) -> None:
     await fill(store, 1, 20)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "artifact").write_bytes(b"x" * 1_000)
@@ -145,7 +146,7 @@ async def test_who_asks_at_the_same_time_shares_one_measurement(keeper: SqliteKe
 
 
 async def test_a_backup_that_can_not_be_read_to_its_end_makes_room_for_the_next(
-    store: SqliteStore, keeper: SqliteKeeper
+    store: SqlStore, keeper: SqliteKeeper
 ) -> None:
     backup = await keeper.back_up()
     assert keeper._sent is not None
@@ -157,9 +158,9 @@ async def test_a_backup_that_can_not_be_read_to_its_end_makes_room_for_the_next(
     assert [chunk async for chunk in again.chunks]
 
 
-async def test_a_table_that_takes_too_long_to_count_is_not_counted(store: SqliteStore, tmp_path: Path) -> None:
+async def test_a_table_that_takes_too_long_to_count_is_not_counted(store: SqlStore, tmp_path: Path) -> None:
     await fill(store, 1, 1_000)
-    await store.writer.queue(lambda tx: tx.execute(NUMBERS)).outcome()
+    await store.writer.queue(lambda tx: raw_of(tx).execute(NUMBERS)).outcome()
     now = iter(range(10_000))
     stats = await SqliteKeeper(tmp_path / "obelisk.db", tmp_path, store.writer, lambda: next(now)).stats()
     assert stats.not_counted == ["log_line"]
@@ -172,10 +173,10 @@ NUMBERS = (
 )
 
 
-async def test_damage_is_found_beside_the_work(store: SqliteStore, keeper: SqliteKeeper) -> None:
+async def test_damage_is_found_beside_the_work(store: SqlStore, keeper: SqliteKeeper) -> None:
     await fill(store, 1, 3)
     assert (await keeper.check(full=True)).ok
-    await store.writer.queue(lambda tx: tx.execute("UPDATE execution SET version = 7")).outcome()
+    await store.writer.queue(lambda tx: raw_of(tx).execute("UPDATE execution SET version = 7")).outcome()
     first = asyncio.create_task(keeper.check(full=True))
     await asyncio.sleep(0)
     with pytest.raises(ConflictError) as refused:
@@ -186,7 +187,7 @@ async def test_damage_is_found_beside_the_work(store: SqliteStore, keeper: Sqlit
     assert report.damage[0].subject == execution_id(1)
 
 
-async def test_a_check_that_fails_says_why(store: SqliteStore, tmp_path: Path) -> None:
+async def test_a_check_that_fails_says_why(store: SqlStore, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("text")
     keeper = SqliteKeeper(tmp_path / "other", tmp_path, store.writer, time.monotonic)
     with pytest.raises(OperatorError, match="can't be used as a database") as failed:

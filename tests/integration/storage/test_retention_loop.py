@@ -13,7 +13,8 @@ from obelisk_config import Retention
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.sqlite.store import SqliteStore, open_store
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources, interval
 from tests.bench.filling import Filling, fill
 from tests.building import ACTIVITY, DIGEST, created, new_execution
@@ -32,7 +33,7 @@ TABLES = ("execution", "event", "response", "delay", "log_line", "failure", "tag
 class Scene:
     """A loop, and what it depends on."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self.store = store
         self.clock = ManualClock()
         self.metrics = Metrics()

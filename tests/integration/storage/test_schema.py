@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from obelisk_daemon.errors import OperatorError
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
-from obelisk_daemon.storage.sqlite.store import SqliteStore
 from tests.building import created, execution_id, new_execution
 from tests.integration.storage.opening import open_active
 
@@ -32,8 +33,8 @@ def refusal(file: Path) -> OperatorError:
 @pytest.mark.parametrize(
     ("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 0), ("user_version", 1)]
 )
-async def test_the_writer_is_set_to_survive_a_power_cut(store: SqliteStore, pragma: str, value: object) -> None:
-    ticket = store.writer.queue(lambda tx: tx.execute(f"PRAGMA {pragma}").fetchone()[0])
+async def test_the_writer_is_set_to_survive_a_power_cut(store: SqlStore, pragma: str, value: object) -> None:
+    ticket = store.writer.queue(lambda tx: raw_of(tx).execute(f"PRAGMA {pragma}").fetchone()[0])
     assert await ticket.outcome() == value
 
 

@@ -1,6 +1,6 @@
 """Why an execution that is to be run next is not taken: what would take it, and what comes before it.
 
-The rules are those by which it is locked (`storage/sqlite/locking.py`), told one by one.
+The rules are those by which it is locked (`storage/sql/locking.py`), told one by one.
 """
 
 from collections.abc import Iterator

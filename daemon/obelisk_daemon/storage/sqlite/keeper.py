@@ -13,9 +13,10 @@ import msgspec
 
 from obelisk_daemon.errors import ConflictError, OperatorError, StorageUnavailableError
 from obelisk_daemon.storage.database import Backup, CheckReport, DatabaseStats, VacuumReport
+from obelisk_daemon.storage.sql.writer import Transaction, Writer
+from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.storage.sqlite.copying import copy_database
 from obelisk_daemon.storage.sqlite.measuring import measure
-from obelisk_daemon.storage.sqlite.writer import Transaction, Writer
 
 _CHUNK: Final = 1 << 20
 _PAGES: Final = 250
@@ -133,14 +134,14 @@ class _Extent(NamedTuple):
 
 def _measured(tx: Transaction) -> _Extent:
     names = ("page_count", "freelist_count", "page_size")
-    return _Extent(*(tx.execute(f"PRAGMA {name}").fetchone()[0] for name in names))
+    return _Extent(*(raw_of(tx).execute(f"PRAGMA {name}").fetchone()[0] for name in names))
 
 
 def _free_some(tx: Transaction) -> int:
     """Give some free pages back; give how many, 0 if there is none, or where the file was not made for that."""
     before = _measured(tx)
     for _ in range(min(before.free, _PAGES)):
-        tx.execute("PRAGMA incremental_vacuum(1)")  # with more, Python's module would step over one page only
+        raw_of(tx).execute("PRAGMA incremental_vacuum(1)")  # with more, Python's module would step over one page only
     return before.pages - _measured(tx).pages
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from obelisk_daemon.storage.database import DatabaseStats
+from obelisk_daemon.storage.sql.queries import COUNTED
 from obelisk_daemon.storage.sqlite.queries import SQL
 from obelisk_daemon.storage.sqlite.schema import open_for_reading
 
-_TABLES: Final = ("execution", "event", "response", "delay", "log_line", "failure")
 _COUNTING_SECONDS: Final = 0.25
 """For one table. SQLite counts some ten million rows a second."""
 _STEPS: Final = 10_000
@@ -21,7 +21,7 @@ def measure(file: Path, cache: Path, monotonic: Callable[[], float]) -> Database
     """Measure the database in `file`, and the directory of compiled code; `monotonic` is a clock in seconds."""
     connection = open_for_reading(file)
     try:
-        counted = {table: _rows(connection, table, monotonic) for table in _TABLES}
+        counted = {table: _rows(connection, table, monotonic) for table in COUNTED}
         page, free = _pragma(connection, "page_size"), _pragma(connection, "freelist_count")
         (generations,) = connection.execute(SQL["count_generations"]).fetchone()
         (component_bytes,) = connection.execute(SQL["component_bytes"]).fetchone()
@@ -46,7 +46,7 @@ def _rows(connection: sqlite3.Connection, table: str, monotonic: Callable[[], fl
     give_up = monotonic() + _COUNTING_SECONDS
     connection.set_progress_handler(lambda: monotonic() > give_up, _STEPS)
     try:
-        (number,) = connection.execute(SQL["rows_of"].replace(":table", table)).fetchone()
+        (number,) = connection.execute(SQL[f"rows_of_{table}"]).fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise

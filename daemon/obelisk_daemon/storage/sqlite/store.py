@@ -1,297 +1,19 @@
-"""The store: the writer, the readers and the port's methods over them."""
+"""Opening the store on an SQLite file: one connection that writes, a few that read."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
 
-from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.execution.events import ComponentUpgraded, Event
-from obelisk_daemon.execution.outcome import FailureRecord, Returned
-from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import Metrics, StorageMetrics
-from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
-from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
-from obelisk_daemon.storage.port import Ticket
-from obelisk_daemon.storage.records import (
-    Append,
-    CancellationProgress,
-    Change,
-    DelayEnded,
-    Held,
-    LockRequest,
-    NewExecution,
-    Observer,
-    Recorded,
-    Release,
-    StoredLog,
-    Subscriber,
-)
-from obelisk_daemon.storage.retention import Removed, Window
-from obelisk_daemon.storage.sqlite import (
-    appending,
-    auditing,
-    generations,
-    locking,
-    queueing,
-    recovery,
-    removal,
-    steering,
-    writes,
-)
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.reads import Reads, open_reads
-from obelisk_daemon.storage.sqlite.schema import open_for_writing
-from obelisk_daemon.storage.sqlite.writer import Transaction, Writer, WriterConnection, WriteTicket
-from obelisk_daemon.storage.upkeep import LostRun, NewExecutor
-
-T = TypeVar("T")
-
-
-class SqliteStore:
-    """Every Protocol of the port, on one file. Made by `open_store`."""
-
-    def __init__(
-        self,
-        connection: WriterConnection,
-        reads: Reads,
-        on_broken: Callable[[OutcomeUnknownError], None],
-        metrics: StorageMetrics,
-    ) -> None:
-        self._subscribers: list[Subscriber] = []
-        self._observers: list[Observer] = []
-        self._spare_runs: list[RunId] = []
-        self.writer = Writer(connection, self._publish, on_broken, self._observe, metrics)
-        self.reads = reads
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Have `subscriber` called on the loop with every change, after its commit and in commit order."""
-        self._subscribers.append(subscriber)
-
-    def _publish(self, change: Change) -> None:
-        for subscriber in self._subscribers:
-            subscriber(change)
-
-    def observe(self, observer: Observer) -> None:
-        """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""
-        self._observers.append(observer)
-
-    def _observe(self, recorded: Recorded | DelayEnded) -> None:
-        for observer in self._observers:
-            observer(recorded)
-
-    async def submit(self, new: NewExecution) -> bool:
-        """Insert a top-level execution, once."""
-        return await self._write(lambda tx: queueing.submit(tx, new))
-
-    def append(
-        self, append: Append, *, after: Ticket | None = None, linger: bool = False
-    ) -> WriteTicket[tuple[ExecutionId, ...]]:
-        """Queue what a run adds."""
-        assert after is None or isinstance(after, WriteTicket)
-        return self.writer.queue(
-            lambda tx: appending.append(tx, append), subject=append.execution_id, after=after, linger=linger
-        )
-
-    async def lock(self, request: LockRequest) -> list[Held]:
-        """Take due executions."""
-        # ids are drawn here, not on the writer's thread: their source serves the loop at the same time
-        runs, self._spare_runs = self._spare_runs, []
-        runs += [request.new_run() for _ in range(request.limit - len(runs))]
-        held = await self._write(lambda tx: locking.lock(tx, request, runs))
-        self._spare_runs = runs[len(held) :]
-        return held
-
-    async def request_cancellation(
-        self, execution_id: ExecutionId, at: Instant, *, force: bool = False
-    ) -> CancellationProgress:
-        """Note that somebody wants the end."""
-        return await self._write(lambda tx: writes.request_cancellation(tx, execution_id, at, force=force))
-
-    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
-        """End a cancelled execution."""
-        return await self._write(lambda tx: writes.finish_cancelled(tx, execution_id, at, failure))
-
-    async def release(self, release: Release) -> None:
-        """Give up a run that is no longer there."""
-        await self._write(lambda tx: writes.release(tx, release))
-
-    async def unpause(self, execution_id: ExecutionId, at: Instant, reason: str) -> bool:
-        """Lift a pause."""
-        return await self._write(lambda tx: steering.unpause(tx, execution_id, at, reason))
-
-    async def pause(self, execution_id: ExecutionId, at: Instant) -> bool:
-        """Stop an execution until it is resumed."""
-        return await self._write(lambda tx: steering.pause(tx, execution_id, at))
-
-    async def upgrade(self, execution_id: ExecutionId, event: ComponentUpgraded, at: Instant) -> None:
-        """Move an execution to the current code."""
-        await self._write(lambda tx: steering.upgrade(tx, execution_id, event, at))
-
-    async def set_delay_paused(self, delay_id: DelayId, paused: bool) -> Instant:
-        """Hold a delay back, or let it go on."""
-        return await self._write(lambda tx: steering.set_delay_paused(tx, delay_id, paused))
-
-    async def cancel_delay(self, delay_id: DelayId, at: Instant) -> bool:
-        """End a delay as cancelled."""
-        return await self._write(lambda tx: writes.cancel_delay(tx, delay_id, at))
-
-    async def finish_stub(
-        self, execution_id: ExecutionId, ffqn: str, returned: Returned, at: Instant
-    ) -> Literal["ok", "execution_not_found", "conflict"]:
-        """Give a stub's execution its result."""
-        return await self._write(lambda tx: steering.finish_stub(tx, execution_id, ffqn, returned, at))
-
-    async def fire_delays(self, at: Instant, limit: int) -> int:
-        """Turn due delays into responses."""
-        return await self._write(lambda tx: writes.fire_delays(tx, at, limit))
-
-    async def next_due(self, after: Instant) -> Instant | None:
-        """Read when the next delay, or the next execution pending after `after`, is due."""
-
-        def earliest(tx: Transaction) -> Instant | None:
-            (pending,) = tx.execute(SQL["next_pending"], (after,)).fetchone()
-            (delay,) = tx.execute(SQL["next_delay"]).fetchone()
-            return min((Instant(at) for at in (pending, delay) if at is not None), default=None)
-
-        return await self._write(earliest)
-
-    async def register_executor(self, executor: NewExecutor, at: Instant) -> None:
-        """Make an executor known."""
-        await self._write(lambda tx: recovery.register_executor(tx, executor, at))
-
-    async def heartbeat(self, executor_id: ExecutorId, at: Instant) -> None:
-        """Renew the lease of an executor."""
-        await self._write(lambda tx: tx.execute(SQL["heartbeat"], (at, executor_id)))
-
-    async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
-        """Read runs of dead executors."""
-        return await self._write(lambda tx: recovery.lost_runs(tx, alive, limit))
-
-    async def end_lost_run(self, lost: LostRun, ending: Event | FailureRecord, at: Instant) -> None:
-        """Append how a lost run ends."""
-        await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
-
-    async def release_hot(self, alive: Collection[ExecutorId]) -> None:
-        """Forget what dead executors kept in memory."""
-        await self._write(lambda tx: tx.execute(SQL["release_hot"], (json.dumps(list(alive)),)))
-
-    async def unfinished_cancellations(self) -> list[ExecutionId]:
-        """Read the executions being cancelled."""
-        return await self._write(lambda tx: [ExecutionId(r[0]) for r in tx.execute(SQL["cancelling"])])
-
-    async def active_generation(self) -> Generation | None:
-        """Read the active generation."""
-        return await self._write(generations.read_active)
-
-    async def generation(self, number: int) -> Generation | None:
-        """Read a generation."""
-        return await self._write(lambda tx: generations.read(tx, number))
-
-    async def generations(self, before: int, limit: int) -> list[GenerationRow]:
-        """Read the history."""
-        return await self.reads.generations(before, limit)
-
-    async def activate(
-        self,
-        generation: Generation,
-        codes: Sequence[StoredComponent],
-        proposed: tuple[str, str] | None = None,
-        *,
-        strands: bool = False,
-    ) -> int:
-        """Make a generation the active one."""
-        return await self._write(lambda tx: generations.activate(tx, generation, codes, proposed, strands=strands))
-
-    async def note_proposal(self, host: str, content_hash: str) -> None:
-        """Note the hash of a host's file."""
-        await self._write(lambda tx: tx.execute(SQL["set_proposal"], (host, content_hash)))
-
-    async def proposal(self, host: str) -> str | None:
-        """Read the hash of the last file of a host that became a generation."""
-        return await self._write(lambda tx: generations.proposal(tx, host))
-
-    async def work_in_progress(self) -> list[WorkInProgress]:
-        """Count the unfinished executions by function and digest."""
-        return await self.reads.work_in_progress()
-
-    async def unfinished_of(self, ffqn: str, after: str, limit: int) -> list[ExecutionId]:
-        """Read ids of unfinished executions of a function."""
-        return await self.reads.unfinished_of(ffqn, after, limit)
-
-    async def started_on_other_code(self, ffqn: str, digest: str, limit: int) -> list[tuple[ExecutionId, str]]:
-        """Read unfinished executions that were started on another digest."""
-        return await self.reads.started_on_other_code(ffqn, digest, limit)
-
-    async def read_log(self, execution_id: ExecutionId) -> StoredLog:
-        """Read a whole log and its responses."""
-        return await self.reads.read_log(execution_id)
-
-    async def find_function(self, execution_id: ExecutionId) -> str | None:
-        """Read the ffqn of an execution."""
-        return await self.reads.find_function(execution_id)
-
-    async def has_finished(self, execution_id: ExecutionId) -> bool:
-        """Tell if an execution has ended."""
-        return await self.reads.has_finished(execution_id)
-
-    async def component_code(self, digest: str) -> bytes | None:
-        """Read a component's bytes."""
-        return await self.reads.component_code(digest)
-
-    async def finished_before(self, before: Instant, after: str, window: int) -> Window:
-        """Look at the next executions for those that finished before a time."""
-        return await self.reads.finished_before(before, after, window)
-
-    async def half_removed(self) -> list[ExecutionId]:
-        """Read the trees of which a part is gone."""
-        return await self._write(lambda tx: [ExecutionId(row[0]) for row in tx.execute(SQL["half_removed"])])
-
-    async def remove_trees(self, roots: Sequence[ExecutionId], before: Instant, budget: int) -> Removed:
-        """Remove rows of trees in order."""
-        return await self._write(lambda tx: removal.remove_trees(tx, roots, before, budget))
-
-    async def remove_generations(self, kept: int, limit: int) -> int:
-        """Remove the oldest generations beyond those that are kept."""
-        return await self._write(lambda tx: removal.remove_generations(tx, kept, limit))
-
-    async def unneeded_code(self) -> list[str]:
-        """Read the digests of components that nothing needs any more."""
-        return await self.reads.digests("unneeded_code")
-
-    async def remove_code(self, digest: str) -> bool:
-        """Remove the bytes of a component, unless a generation has it again."""
-        return await self._write(lambda tx: tx.execute(SQL["forget_component"], {"digest": digest}).rowcount == 1)
-
-    async def stored_digests(self) -> list[str]:
-        """Read the digests of all components that are there."""
-        return await self.reads.digests("stored_digests")
-
-    async def liftable(self, abi: int) -> list[ExecutionId]:
-        """Read executions that were paused automatically, where other code may go on."""
-        return await self._write(lambda tx: [ExecutionId(r[0]) for r in tx.execute(SQL["liftable"], (abi,))])
-
-    async def audit_begin(self, entry: AuditEntry) -> int:
-        """Note what will be carried out."""
-        return await self._write(lambda tx: auditing.insert(tx, entry))
-
-    async def audit_end(self, audit_id: int, outcome: AuditOutcome) -> None:
-        """Note what became of it."""
-        await self._write(lambda tx: auditing.complete(tx, audit_id, outcome))
-
-    async def audit_refused(self, entry: AuditEntry, outcome: AuditOutcome, left_out: int) -> None:
-        """Note what was refused."""
-        await self._write(lambda tx: auditing.insert(tx, entry, outcome, left_out))
-
-    async def audit_rows(self, chosen: AuditFilter) -> list[AuditRow]:
-        """Read a page."""
-        return await self.reads.audit_rows(chosen)
-
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self.writer.queue(work).outcome()
+from obelisk_daemon.storage.records import Sizes
+from obelisk_daemon.storage.sql.reads import Reads
+from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
+from obelisk_daemon.storage.sqlite.connection import SqliteThread
+from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
 
 
 @asynccontextmanager
@@ -300,7 +22,7 @@ async def open_store(
     on_broken: Callable[[OutcomeUnknownError], None],
     readers: int = 2,
     metrics: StorageMetrics | None = None,
-) -> AsyncIterator[SqliteStore]:
+) -> AsyncIterator[SqlStore]:
     """Open the store for as long as the context lasts; what is queued at the end is still written.
 
     `on_broken` is called on the loop when a commit failed so that nobody knows its outcome: whoever owns the daemon
@@ -309,11 +31,12 @@ async def open_store(
     Raises:
         OperatorError: the file can't be used.
     """
-    connection = WriterConnection(lambda: open_for_writing(file), 64)
+    connection = SqliteThread(lambda: open_for_writing(file))
     await connection
     try:
-        async with open_reads(file, readers) as reads:
-            store = SqliteStore(connection, reads, on_broken, metrics or Metrics().storage)
+        async with _open_reads(file, readers) as reads:
+            group_commit = SqliteGroupCommit(connection)
+            store = SqlStore(group_commit, reads, on_broken, metrics or Metrics().storage)
             task = asyncio.create_task(store.writer.run(), name="writer")
             try:
                 yield store
@@ -322,3 +45,26 @@ async def open_store(
                 await task
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def _open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
+    threads = [SqliteThread(lambda: open_for_reading(file)) for _ in range(size)]
+    try:
+        for thread in threads:
+            await thread
+        yield Reads(threads, lambda _: _sizes(file))
+    finally:
+        for thread in threads:
+            await thread.close()
+
+
+def _sizes(file: Path) -> Sizes:
+    wal = file.with_name(file.name + "-wal")
+    disk = os.statvfs(file)
+    return Sizes(
+        database=file.stat().st_size,
+        wal=wal.stat().st_size if wal.exists() else 0,
+        disk=disk.f_blocks * disk.f_frsize,
+        disk_free=disk.f_bavail * disk.f_frsize,
+    )

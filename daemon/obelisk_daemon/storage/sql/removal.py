@@ -8,15 +8,14 @@ also when the manifest keeps it longer meanwhile, so that nobody is left with ha
 """
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.retention import Removed, Window
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql.connection import Connection, Row
+from obelisk_daemon.storage.sql.writer import Transaction
 
 _PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_events")
 """What is deleted of whole executions in one go, before their rows."""
@@ -24,16 +23,13 @@ _PAGE: Final = 4096
 """Bytes of a long value that cost about as much as a row: SQLite frees them page by page."""
 
 
-def finished_before(connection: sqlite3.Connection, before: Instant, after: str, window: int) -> Window:
+def finished_before(connection: Connection, before: Instant, after: str, window: int) -> Window:
     """Look at the next executions, in one snapshot."""
-    connection.execute("BEGIN")
-    try:
-        row = connection.execute(SQL["end_of_window"], (after, window - 1)).fetchone()
+    with connection.snapshot():
+        row = connection.execute("end_of_window", (after, window - 1)).fetchone()
         last = None if row is None else row["execution_id"]
         values = {"after": after, "last": last or "~", "before": before}
-        due = connection.execute(SQL["due_for_removal"], values).fetchall()
-    finally:
-        connection.execute("COMMIT")
+        due = connection.execute("due_for_removal", values).fetchall()
     return Window(tuple(ExecutionId(one["execution_id"]) for one in due), last)
 
 
@@ -52,11 +48,11 @@ def remove_trees(tx: Transaction, roots: Sequence[ExecutionId], before: Instant,
     for number, root in enumerate(roots):
         if cost >= budget:
             return Removed(number, executions, rows)
-        if tx.execute(SQL["may_be_removed"], {"root": root, "before": before}).fetchone() is None:
+        if tx.execute("may_be_removed", {"root": root, "before": before}).fetchone() is None:
             continue
         step = _remove_end(tx, root, budget)
         executions, rows, cost = executions + step.executions, rows + step.rows, cost + step.cost
-        tx.execute(SQL["forget_removal" if step.is_done else "note_removal"], (root,))
+        tx.execute("forget_removal" if step.is_done else "note_removal", (root,))
         if not step.is_done:
             return Removed(number, executions, rows)
     return Removed(len(roots), executions, rows)
@@ -73,25 +69,25 @@ def _remove_end(tx: Transaction, root: ExecutionId, budget: int) -> _Step:
     if len(chosen) == 1:
         most = _fitting(chosen[0], pages, budget)
     for name in ("shorten_logs", "shorten_failures"):
-        rows += tx.execute(SQL[name], (lowest, highest, most)).rowcount
+        rows += tx.execute(name, (lowest, highest, most)).rowcount
     if len(chosen) == 1:
         for name in ("shorten_responses", "shorten_events"):
-            rows += tx.execute(SQL[name], (lowest, most)).rowcount
+            rows += tx.execute(name, (lowest, most)).rowcount
     if rows >= most:
         return _Step(0, rows, rows + pages, is_done=False)
     for name in _PARTS:
-        rows += tx.execute(SQL[name], (lowest, highest)).rowcount
+        rows += tx.execute(name, (lowest, highest)).rowcount
     rows += sum(_forget_tags(tx, row) for row in chosen if row["tags"] is not None)
-    rows += tx.execute(SQL["forget_executions"], (lowest, highest)).rowcount
+    rows += tx.execute("forget_executions", (lowest, highest)).rowcount
     return _Step(len(chosen), rows, rows + pages, is_done=lowest == root)
 
 
-def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> tuple[list[sqlite3.Row], int]:
+def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> tuple[list[Row], int]:
     """Read the last executions of a tree, backwards: those within a budget, but at least one; and their pages."""
-    chosen: list[sqlite3.Row] = []
+    chosen: list[Row] = []
     expected = pages = 0
-    for row in tx.execute(SQL["last_of_tree"], (root, root + "/", budget)).fetchall():
-        (size,) = tx.execute(SQL["bytes_at_end"], (row["execution_id"], budget)).fetchone()
+    for row in tx.execute("last_of_tree", (root, root + "/", budget)).fetchall():
+        (size,) = tx.execute("bytes_at_end", (row["execution_id"], budget)).fetchone()
         of_row = (size + row["outcome_bytes"]) // _PAGE
         expected += 1 + row["version"] + row["response_count"] + of_row
         if chosen and expected > budget:
@@ -101,22 +97,22 @@ def _last_of(tx: Transaction, root: ExecutionId, budget: int) -> tuple[list[sqli
     return chosen, pages
 
 
-def _fitting(row: sqlite3.Row, pages: int, budget: int) -> int:
+def _fitting(row: Row, pages: int, budget: int) -> int:
     """Give how many events of an execution with long values, and how many responses, are within a budget."""
     rows: int = min(row["version"], budget) + min(row["response_count"], budget)
     return max(1, budget * rows // (rows + pages))
 
 
-def _forget_tags(tx: Transaction, row: sqlite3.Row) -> int:
+def _forget_tags(tx: Transaction, row: Row) -> int:
     values = [(key, value, row["created_at"], row["execution_id"]) for key, value in json.loads(row["tags"]).items()]
-    tx.executemany(SQL["forget_tag"], values)
+    tx.executemany("forget_tag", values)
     return len(values)
 
 
 def remove_generations(tx: Transaction, kept: int, limit: int) -> int:
     """Remove the oldest generations beyond those that are kept."""
-    found = tx.execute(SQL["outdated_generations"], (kept, limit)).fetchall()
+    found = tx.execute("outdated_generations", (kept, limit)).fetchall()
     numbers = [(row["number"],) for row in found]
-    tx.executemany(SQL["forget_generation_components"], numbers)
-    tx.executemany(SQL["forget_generation"], numbers)
+    tx.executemany("forget_generation_components", numbers)
+    tx.executemany("forget_generation", numbers)
     return len(numbers)

@@ -4,7 +4,6 @@ What the executor says it can run is asked of the database again: the active gen
 process takes nothing that this does not allow.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby
@@ -15,9 +14,9 @@ import msgspec
 from obelisk_daemon.execution.events import Entry
 from obelisk_daemon.ids import ExecutionId, RunId
 from obelisk_daemon.storage.records import Held, LockRequest, Recorded, Runnable
-from obelisk_daemon.storage.sqlite import rows, writes
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql.connection import Row
+from obelisk_daemon.storage.sql.writer import Transaction
 
 _PAST_ALL_LABELS: Final = "\U0010ffff"
 _Known: TypeAlias = Mapping[str, Mapping[str, Runnable]]
@@ -27,7 +26,7 @@ _Known: TypeAlias = Mapping[str, Mapping[str, Runnable]]
 class _Taken(msgspec.Struct, frozen=True):
     """An execution to lock, the function to run it with, and the digest that it leaves if its log replays."""
 
-    row: sqlite3.Row
+    row: Row
     function: Runnable
     upgrade_from: str | None
 
@@ -38,8 +37,8 @@ class _Queue(msgspec.Struct, frozen=True):
     `rule` names it, and says what the active generation has for it; `due` is read as far as it is wanted.
     """
 
-    rule: sqlite3.Row
-    due: Iterable[sqlite3.Row]
+    rule: Row
+    due: Iterable[Row]
 
 
 def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[Held]:
@@ -100,7 +99,7 @@ def _queues(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_Q
 def _waiting(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_Queue]:
     """Give the queues of what nobody has in memory, each found from the one before."""
     after: tuple[int, str, str] = (-1, "", "")
-    while (rule := tx.execute(SQL["next_queue"], after).fetchone()) is not None:
+    while (rule := tx.execute("next_queue", after).fetchone()) is not None:
         rank, ffqn, labels = _place(rule)
         may_run = rule["digest"] is not None and ffqn in known
         after = (rank, ffqn, labels if may_run else _PAST_ALL_LABELS)
@@ -108,36 +107,36 @@ def _waiting(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_
             yield _Queue(rule, _due(tx, rule, request))
 
 
-def _due(tx: Transaction, rule: sqlite3.Row, request: LockRequest) -> Iterator[sqlite3.Row]:
-    yield from tx.execute(SQL["due_in_queue"], (*_place(rule), request.at))
+def _due(tx: Transaction, rule: Row, request: LockRequest) -> Iterator[Row]:
+    yield from tx.execute("due_in_queue", (*_place(rule), request.at))
 
 
 def _forsaken(tx: Transaction, request: LockRequest) -> Iterator[_Queue]:
     """Give what another executor has in memory, and has not gone on with in its time; mostly there is nothing."""
-    found = tx.execute(SQL["forsaken"], (request.executor_id, request.at)).fetchall()
+    found = tx.execute("forsaken", (request.executor_id, request.at)).fetchall()
     found.sort(key=lambda row: (*_place(row), *_age(row)))
     for place, due in groupby(found, key=_place):
-        rule = tx.execute(SQL["rule_of"], place).fetchone()
+        rule = tx.execute("rule_of", place).fetchone()
         if rule is not None:
             yield _Queue(rule, list(due))
 
 
-def _place(row: sqlite3.Row) -> tuple[int, str, str]:
+def _place(row: Row) -> tuple[int, str, str]:
     """Name the queue of an execution."""
     return row["rank"], row["ffqn"], row["labels"]
 
 
-def _age(row: sqlite3.Row) -> tuple[int, str]:
+def _age(row: Row) -> tuple[int, str]:
     """Put executions in order, the longest due first."""
     return row["due_at"], row["execution_id"]
 
 
-def _has_code(rule: sqlite3.Row, known: Mapping[str, Runnable]) -> bool:
+def _has_code(rule: Row, known: Mapping[str, Runnable]) -> bool:
     """Tell if anything in a queue may run on code that the executor has: older code only where a policy keeps it."""
     return rule["digest"] in known or rule["on_upgrade"] in ("pin", "replay")
 
 
-def _offers(request: LockRequest, rule: sqlite3.Row) -> bool:
+def _offers(request: LockRequest, rule: Row) -> bool:
     required = {*rows.labels_of(rule["function_labels"]), *rows.labels_of(rule["labels"])}
     return required <= request.labels
 
@@ -151,7 +150,7 @@ class _Room:
 
     def take(self, component: str) -> bool:
         if component not in self._left:
-            row = self._tx.execute(SQL["room_to_run"], (component,)).fetchone()
+            row = self._tx.execute("room_to_run", (component,)).fetchone()
             self._left[component] = None if row is None else row["room"]
         left = self._left[component]
         if left is None:
@@ -182,7 +181,7 @@ class _Lane:
             return _Taken(row, function, row["digest"] if moves else None)
         return None
 
-    def _digest_for(self, row: sqlite3.Row) -> str:
+    def _digest_for(self, row: Row) -> str:
         """Give the code that an execution is to run on: the current one, or its own where the policy keeps it there."""
         current: str = self._rule["digest"]
         own: str = row["digest"]
@@ -192,7 +191,7 @@ class _Lane:
             case "pin":
                 return own
             case "replay":
-                tried = self._tx.execute(SQL["failed_on"], (row["execution_id"], current, self._abi)).fetchone()
+                tried = self._tx.execute("failed_on", (row["execution_id"], current, self._abi)).fetchone()
                 return current if tried is None else own
             case _:
                 return current

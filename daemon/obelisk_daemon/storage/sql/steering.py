@@ -8,9 +8,8 @@ from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import ComponentUpgraded, Paused, Unlocked, Unpaused
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import DelayId, ExecutionId
-from obelisk_daemon.storage.sqlite import rows, writes
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql.writer import Transaction
 
 
 def pause(tx: Transaction, execution_id: ExecutionId, at: Instant) -> bool:
@@ -55,7 +54,7 @@ def upgrade(tx: Transaction, execution_id: ExecutionId, event: ComponentUpgraded
         ConflictError: `already_finished`, `cancelling`; `running`: an activity that runs can't be moved; `outdated`:
             the code is not the current one.
     """
-    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    row = tx.execute("execution_row", (execution_id,)).fetchone()
     if row is None:
         raise rows.not_found(execution_id)
     state = rows.state_of(row)
@@ -66,9 +65,9 @@ def upgrade(tx: Transaction, execution_id: ExecutionId, event: ComponentUpgraded
     _, created = rows.read_created(tx, execution_id)
     if state.run_id is not None and created.terms is None:
         raise ConflictError("running", f"{execution_id} runs now, and its next attempt is on the current code anyway")
-    if tx.execute(SQL["allows"], (row["ffqn"], event.digest)).fetchone() is None:
+    if tx.execute("allows", (row["ffqn"], event.digest)).fetchone() is None:
         raise ConflictError("outdated", f"{event.digest} is not the current code of {row['ffqn']} any more")
-    tx.execute(SQL["forget_failed_digest"], (execution_id, event.digest))
+    tx.execute("forget_failed_digest", (execution_id, event.digest))
     if state.run_id is not None:
         state = writes.add_event(tx, execution_id, state, Unlocked("upgraded", at), at)
     state = writes.add_event(tx, execution_id, state, event, at)
@@ -82,7 +81,7 @@ def set_delay_paused(tx: Transaction, delay_id: DelayId, paused: bool) -> Instan
     Raises:
         NotFoundError: `delay_not_found`: it has fired, was cancelled, or never was.
     """
-    row = tx.execute(SQL["set_delay_paused"], (int(paused), delay_id)).fetchone()
+    row = tx.execute("set_delay_paused", (int(paused), delay_id)).fetchone()
     if row is None:
         raise _no_delay(delay_id)
     return Instant(row["due_at"])
@@ -92,7 +91,7 @@ def finish_stub(
     tx: Transaction, execution_id: ExecutionId, ffqn: str, returned: Returned, at: Instant
 ) -> Literal["ok", "execution_not_found", "conflict"]:
     """Give a stub's execution its result, once."""
-    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    row = tx.execute("execution_row", (execution_id,)).fetchone()
     if row is None or row["ffqn"] != ffqn:
         return "execution_not_found"
     state = rows.state_of(row)

@@ -194,7 +194,22 @@ CREATE TABLE executor (
     labels TEXT NOT NULL,
     max_running INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
-    seen_at INTEGER NOT NULL
+    seen_at INTEGER NOT NULL,
+    -- 0: it was declared dead, and never comes back
+    lease_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row per daemon, which has one or more executors.
+CREATE TABLE host (
+    host TEXT PRIMARY KEY,
+    version TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL,
+    -- what it runs; NULL: it has not said so yet
+    generation INTEGER,
+    -- 1: it is to take no more work
+    draining INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Who asked for what that changes something. ended_at NULL: not answered yet, or the daemon ended before.

@@ -1,21 +1,19 @@
-"""The one connection that writes, and its group commit.
+"""The queue of all that is written, and its group commit.
 
-Everything that was queued while a commit ran goes into the next transaction, each logical one in a savepoint, so
-that one of them can fail alone. Facts behind the rules are in DESIGN.md section 9.
+Everything that was queued while a commit ran goes into the next transaction; one of the logical transactions in it can
+fail alone. Facts behind the rules are in DESIGN.md section 9.
 """
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, Generic, TypeVar
-
-import aiosqlite
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.records import Change, DelayEnded, Observer, Recorded, Subscriber, VersionConflictError
+from obelisk_daemon.storage.sql.connection import Connection
 
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
@@ -25,7 +23,8 @@ _LARGEST_GROUP: Final = 1_000
 class Transaction:
     """A logical transaction in progress, on the writer's thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.changes: list[Change] = []
@@ -70,20 +69,25 @@ class WriteTicket(Generic[T]):
             self._settled.set_result(None)
 
 
-class WriterConnection(aiosqlite.Connection):
-    """A connection whose thread runs whole functions: one hop for a group instead of one for every statement."""
+class GroupLostError(Exception):
+    """Nothing of a group was written, though not all of it is at fault; `reason` is for whoever is."""
 
-    async def call(self, function: Callable[..., T], *args: object) -> T:
-        """Run `function(sqlite3 connection, *args)` on the connection's thread."""
-        return await self._execute(function, self._conn, *args)  # type: ignore[no-any-return,no-untyped-call]
+    def __init__(self, reason: ObeliskError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
-class _GroupLostError(Exception):
-    """The whole transaction was rolled back, not only a savepoint; `cause` says why."""
+class GroupCommit(Protocol):
+    """Carries out a group of logical transactions and commits once, on the thread of the connection that writes."""
 
-    def __init__(self, cause: sqlite3.Error) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+    async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
+        """Fill the tickets: each has its result, or its error where it alone failed.
+
+        Raises:
+            GroupLostError: all was rolled back; each is to be tried in a group of its own.
+            OutcomeUnknownError: nobody knows if it was committed.
+        """
+        ...
 
 
 class Writer:
@@ -91,13 +95,13 @@ class Writer:
 
     def __init__(
         self,
-        connection: WriterConnection,
+        group_commit: GroupCommit,
         publish: Subscriber,
         on_broken: Callable[[OutcomeUnknownError], None],
         observe: Observer,
         metrics: StorageMetrics,
     ) -> None:
-        self._connection = connection
+        self._group_commit = group_commit
         self._publish = publish
         self._on_broken = on_broken
         self._observe = observe
@@ -157,11 +161,11 @@ class Writer:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await self._connection.call(_commit_group, group)
+            await self._group_commit.commit(group)
             self.commits += 1
             self._metrics.commit_seconds.observe(loop.time() - began)
             self._metrics.commit_size.observe(len(group))
-        except _GroupLostError:
+        except GroupLostError:
             await self._commit_one_by_one(group)
         except OutcomeUnknownError as unknown:
             self._break(group, unknown)
@@ -195,9 +199,9 @@ class Writer:
         for ticket in group:
             ticket.error = None
             try:
-                await self._connection.call(_commit_group, [ticket])
-            except _GroupLostError as again:
-                ticket.error = _unavailable(again.cause)
+                await self._group_commit.commit([ticket])
+            except GroupLostError as again:
+                ticket.error = again.reason
             except OutcomeUnknownError as unknown:
                 self._break(group, unknown)
                 return
@@ -210,59 +214,3 @@ class Writer:
         for ticket in [*group, *left]:
             ticket.error = unknown
             ticket.settle()
-
-
-def _unavailable(cause: sqlite3.Error) -> ObeliskError:
-    code = "storage_full" if _is_full(cause) else "storage_failed"
-    return StorageUnavailableError(code, f"the database refused the write: {cause}")
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # an error of Python's module has no code
-
-
-def _commit_group(connection: sqlite3.Connection, group: Sequence[WriteTicket[Any]]) -> None:
-    """Run every transaction of the group and commit once. On the writer's thread."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        for ticket in group:
-            if ticket.after is not None and ticket.after.error is not None:
-                ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
-            else:
-                _run_in_savepoint(connection, ticket)
-    except sqlite3.Error as error:
-        # SQLITE_FULL and an interrupt roll everything back, other errors leave it: from here all end the same way
-        raise _rolled_back(connection, error) from error
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if _is_full(error):  # a write to the WAL failed, before the record that makes the commit
-            raise _rolled_back(connection, error) from error
-        raise OutcomeUnknownError("commit_failed", f"a commit failed, its outcome is unknown: {error}") from error
-
-
-def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> _GroupLostError:
-    try:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise OutcomeUnknownError("rollback_failed", f"{cause}; and the rollback failed: {error}") from error
-    return _GroupLostError(cause)
-
-
-def _run_in_savepoint(connection: sqlite3.Connection, ticket: WriteTicket[Any]) -> None:
-    transaction = Transaction(connection)
-    connection.execute("SAVEPOINT one")
-    try:
-        ticket.result = ticket.work(transaction)
-    except sqlite3.IntegrityError as error:
-        connection.execute("ROLLBACK TO one")
-        ticket.error = error
-    except sqlite3.Error:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
-        connection.execute("ROLLBACK TO one")
-        ticket.error = error
-    else:
-        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
-    connection.execute("RELEASE one")

@@ -226,9 +226,6 @@ UPDATE execution SET
     due_at = CASE WHEN status = 'pending_at' THEN ? ELSE due_at END
 WHERE execution_id = ?;
 
--- name: heartbeat
-UPDATE executor SET seen_at = ? WHERE executor_id = ?;
-
 -- name: cancelling
 SELECT execution_id FROM execution
 WHERE status IN ('pending_at', 'locked', 'blocked') AND status <> 'finished' AND lifecycle = 'cancelling';
@@ -243,8 +240,8 @@ WHERE e.status IN ('pending_at', 'blocked') AND e.status <> 'finished'
   );
 
 -- name: register_executor
-INSERT INTO executor (executor_id, host, name, labels, max_running, started_at, seen_at)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO executor (executor_id, host, name, labels, max_running, started_at, seen_at, lease_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- A row is made at every start, so there are few.
 -- name: forget_executors

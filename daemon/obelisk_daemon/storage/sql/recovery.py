@@ -8,26 +8,25 @@ from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
-from obelisk_daemon.storage.sqlite import rows, writes
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql.writer import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostRun, NewExecutor
 
 
-def register_executor(tx: Transaction, executor: NewExecutor, at: Instant) -> None:
+def register_executor(tx: Transaction, executor: NewExecutor, at: Instant, until: Instant) -> None:
     """Make an executor known, and forget those that are long gone."""
-    tx.execute(SQL["forget_executors"], (after(at, -FORGOTTEN_AFTER),))
+    tx.execute("forget_executors", (after(at, -FORGOTTEN_AFTER),))
     values = (executor.executor_id, executor.host, executor.name, ",".join(sorted(executor.labels)))
-    tx.execute(SQL["register_executor"], (*values, executor.max_running, at, at))
+    tx.execute("register_executor", (*values, executor.max_running, at, at, until))
 
 
 def lost_runs(tx: Transaction, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
     """Read the runs of dead executors."""
     found = []
-    for row in tx.execute(SQL["lost_runs"], (json.dumps(list(alive)), limit)).fetchall():
+    for row in tx.execute("lost_runs", (json.dumps(list(alive)), limit)).fetchall():
         execution_id = ExecutionId(row["execution_id"])
         _, created = rows.read_created(tx, execution_id)
-        body = tx.execute(SQL["event_body"], (execution_id, row["locked_version"])).fetchone()["body"]
+        body = tx.execute("event_body", (execution_id, row["locked_version"])).fetchone()["body"]
         locked = codec.decode_event(body)
         assert isinstance(locked, Locked)
         found.append(LostRun(execution_id, RunId(row["run_id"]), locked, rows.state_of(row), created))

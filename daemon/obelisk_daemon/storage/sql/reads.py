@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-import os
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
@@ -17,6 +13,7 @@ from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Census,
     Delay,
@@ -32,22 +29,21 @@ from obelisk_daemon.storage.records import (
     Tree,
 )
 from obelisk_daemon.storage.retention import Window
-from obelisk_daemon.storage.sqlite import auditing, capacity, following, listing, removal, rows, standing
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.schema import open_for_reading
-from obelisk_daemon.storage.sqlite.writer import WriterConnection
+from obelisk_daemon.storage.sql import auditing, capacity, following, hosting, listing, removal, rows, standing
+from obelisk_daemon.storage.sql.connection import Connection, ConnectionThread, Row
 
 T = TypeVar("T")
+_ALL: Final = 2**62
 
 
 class Reads:
-    """`ExecutionReader` over a small pool of read-only connections."""
+    """`ExecutionReader` over a small pool of read-only connections; `sizes` measures the database by one of them."""
 
-    def __init__(self, connections: list[WriterConnection], file: Path) -> None:
-        self._file = file
-        self._idle: asyncio.Queue[WriterConnection] = asyncio.Queue()
-        for connection in connections:
-            self._idle.put_nowait(connection)
+    def __init__(self, threads: Sequence[ConnectionThread], sizes: Callable[[Connection], Sizes]) -> None:
+        self._sizes = sizes
+        self._idle: asyncio.Queue[ConnectionThread] = asyncio.Queue()
+        for thread in threads:
+            self._idle.put_nowait(thread)
 
     async def summary(self, execution_id: ExecutionId) -> Summary:
         """Read one row."""
@@ -104,13 +100,10 @@ class Reads:
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses in one snapshot."""
 
-        def both(connection: sqlite3.Connection) -> StoredLog:
-            connection.execute("BEGIN")
-            try:
-                events = connection.execute(SQL["events_from"], (execution_id, 0, -1)).fetchall()
-                answers = connection.execute(SQL["responses_from"], (execution_id, 0, -1)).fetchall()
-            finally:
-                connection.execute("COMMIT")
+        def both(connection: Connection) -> StoredLog:
+            with connection.snapshot():
+                events = connection.execute("events_from", (execution_id, 0, _ALL)).fetchall()
+                answers = connection.execute("responses_from", (execution_id, 0, _ALL)).fetchall()
             return StoredLog([rows.entry_of(r) for r in events], [rows.response_of(r) for r in answers])
 
         return await self._on_connection(both)
@@ -135,9 +128,13 @@ class Reads:
         """Read the executors that were seen since then."""
         return await self._on_connection(lambda connection: capacity.executors(connection, seen_since, limit))
 
+    async def hosts(self) -> list[KnownHost]:
+        """Read all hosts that are known."""
+        return await self._on_connection(hosting.hosts)
+
     async def sizes(self) -> Sizes:
         """Measure the files."""
-        return await self._on_connection(lambda _: _sizes(self._file))
+        return await self._on_connection(self._sizes)
 
     async def automatic_pauses(self) -> Mapping[str, int]:
         """Count the executions that were paused because they could not go on."""
@@ -212,46 +209,22 @@ class Reads:
         """Read a page of the audit log, newest first."""
         return [auditing.row_of(row) for row in await self._all(*auditing.query(chosen))]
 
-    async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[sqlite3.Row]:
-        return await self._on_connection(lambda c: c.execute(SQL[name], values).fetchall())
+    async def _all(self, name: str, values: tuple[object, ...] | dict[str, object]) -> list[Row]:
+        return await self._on_connection(lambda c: c.execute(name, values).fetchall())
 
-    async def _page(self, name: str, place: tuple[object, ...], limit: int) -> list[sqlite3.Row]:
-        def read(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-            return following.page(connection.execute(SQL[name], (*place, limit)), "body", limit)[0]
+    async def _page(self, name: str, place: tuple[object, ...], limit: int) -> list[Row]:
+        def read(connection: Connection) -> list[Row]:
+            return following.page(connection.execute(name, (*place, limit)), "body", limit)[0]
 
         return await self._on_connection(read)
 
-    async def _one(self, name: str, values: tuple[object, ...]) -> sqlite3.Row | None:
+    async def _one(self, name: str, values: tuple[object, ...]) -> Row | None:
         found = await self._all(name, values)
         return found[0] if found else None
 
-    async def _on_connection(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        connection = await self._idle.get()
+    async def _on_connection(self, read: Callable[[Connection], T]) -> T:
+        thread = await self._idle.get()
         try:
-            return await connection.call(read)
+            return await thread.call(read)
         finally:
-            self._idle.put_nowait(connection)
-
-
-def _sizes(file: Path) -> Sizes:
-    wal = file.with_name(file.name + "-wal")
-    disk = os.statvfs(file)
-    return Sizes(
-        database=file.stat().st_size,
-        wal=wal.stat().st_size if wal.exists() else 0,
-        disk=disk.f_blocks * disk.f_frsize,
-        disk_free=disk.f_bavail * disk.f_frsize,
-    )
-
-
-@asynccontextmanager
-async def open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
-    """Open a pool of `size` connections for as long as the context lasts."""
-    connections = [WriterConnection(lambda: open_for_reading(file), 64) for _ in range(size)]
-    try:
-        for connection in connections:
-            await connection
-        yield Reads(connections, file)
-    finally:
-        for connection in connections:
-            await connection.close()
+            self._idle.put_nowait(thread)

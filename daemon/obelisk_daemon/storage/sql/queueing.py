@@ -7,16 +7,15 @@ from obelisk_daemon.execution.events import Created
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import NewExecution
-from obelisk_daemon.storage.sqlite import rows, writes
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql.writer import Transaction
 
 
 def submit(tx: Transaction, new: NewExecution) -> bool:
     """Insert a top-level execution, once."""
     if _is_there(tx, new):
         return False
-    if tx.execute(SQL["is_allowed"], (new.created.ffqn,)).fetchone() is None:
+    if tx.execute("is_allowed", (new.created.ffqn,)).fetchone() is None:
         raise CallerError("function_not_found", f"the active generation has no {new.created.ffqn} any more")
     problem = _make_room(tx, new)
     if problem is not None:
@@ -37,7 +36,7 @@ def schedule(tx: Transaction, new: NewExecution, at: Instant) -> None:
 
 
 def _is_there(tx: Transaction, new: NewExecution) -> bool:
-    if tx.execute(SQL["execution_row"], (new.execution_id,)).fetchone() is None:
+    if tx.execute("execution_row", (new.execution_id,)).fetchone() is None:
         return False
     _, stored = rows.read_created(tx, new.execution_id)
     if _call(stored) != _call(new.created):
@@ -57,7 +56,7 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
     One that ends makes room under both limits, that of its component and that of all.
     """
     component = new.created.component
-    for limit in tx.execute(SQL["queue_room"], (component,)).fetchall():
+    for limit in tx.execute("queue_room", (component,)).fetchall():
         if limit["waiting"] < limit["max_pending"]:
             continue
         whose = f'of "{component}"' if limit["component"] else "of all components"
@@ -71,9 +70,9 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
 
 
 def _evict(tx: Transaction, new: NewExecution, why: str) -> bool:
-    row = tx.execute(SQL["rank_of"], (new.created.priority, new.created.ffqn)).fetchone()
+    row = tx.execute("rank_of", (new.created.priority, new.created.ffqn)).fetchone()
     wanted = {"component": new.created.component, "rank": row["rank"]}
-    found = tx.execute(SQL["eviction_victim"], wanted).fetchone()
+    found = tx.execute("eviction_victim", wanted).fetchone()
     if found is None:
         return False
     victim = ExecutionId(found["execution_id"])

@@ -10,9 +10,8 @@ from obelisk_daemon.execution.events import CancellationRequested, ChildFinished
 from obelisk_daemon.execution.state import State, fold
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, Recorded, VersionConflictError
-from obelisk_daemon.storage.sqlite import queueing, rows, writes
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import queueing, rows, writes
+from obelisk_daemon.storage.sql.writer import Transaction
 
 
 def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
@@ -23,7 +22,7 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
     before = made.state.version - len(made.entries)
     values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
-    if tx.execute(SQL["update_by_run"], values).rowcount != 1:
+    if tx.execute("update_by_run", values).rowcount != 1:
         raise VersionConflictError(made.execution_id)
     rows.insert_events(tx, made.execution_id, made.entries)
     left_unlocked = _insert_children(tx, made.children)
@@ -31,10 +30,10 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
         queueing.schedule(tx, new, made.state.changed_at)
     for join_set, delay in made.delays:
         timed = (delay.due_at, made.state.changed_at)
-        tx.execute(SQL["insert_delay"], (delay.delay_id, made.execution_id, join_set, *timed))
+        tx.execute("insert_delay", (delay.delay_id, made.execution_id, join_set, *timed))
     _insert_details(tx, made)
     if made.state.status == "finished":
-        tx.execute(SQL["delete_delays_of"], (made.execution_id,))
+        tx.execute("delete_delays_of", (made.execution_id,))
     state = made.state if made.awaits is None else _await(tx, made, made.awaits)
     tx.changes.append(rows.change_of(made.execution_id, state))
     for delay_id in made.cancelled_delays:
@@ -75,7 +74,7 @@ def _rank_of_locked(tx: Transaction, child: NewExecution) -> int | None:
     locked = child.entries[-1].event
     assert isinstance(locked, Locked)
     values = (child.created.ffqn, locked.digest, locked.generation)
-    row = tx.execute(SQL["rank_of_locked_child"], values).fetchone()
+    row = tx.execute("rank_of_locked_child", values).fetchone()
     return None if row is None else int(row["rank"])
 
 
@@ -92,7 +91,7 @@ def _insert_details(tx: Transaction, made: Append) -> None:
     _note_failed_code(tx, made)
     for line in made.logs:
         values = (made.execution_id, made.run_id, line.created_at, line.level, line.message)
-        tx.execute(SQL["insert_log_line"], values)
+        tx.execute("insert_log_line", values)
     for failure in made.failures:
         rows.insert_failure(tx, made.execution_id, failure)
 
@@ -101,11 +100,11 @@ def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
     """Count what is missing, and give the state: an execution that misses nothing is pending at once."""
     answered = 0
     if not awaits.is_new:
-        (answered,) = tx.execute(SQL["count_responses"], (made.execution_id, awaits.join_set)).fetchone()
+        (answered,) = tx.execute("count_responses", (made.execution_id, awaits.join_set)).fetchone()
     missing = awaits.needed - answered
     at = made.state.changed_at
     due_at = at if made.state.executor_id is None else after(at, writes.HOT_GRACE)
-    tx.execute(SQL["await_responses"], {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
+    tx.execute("await_responses", {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
     return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
 
 
@@ -126,4 +125,4 @@ def _note_failed_code(tx: Transaction, made: Append) -> None:
                 values = (made.execution_id, digest, HOST_ABI, None, message)
             case _:
                 continue
-        tx.execute(SQL["insert_failed_digest"], values)
+        tx.execute("insert_failed_digest", values)

@@ -30,9 +30,8 @@ from obelisk_daemon.storage.records import (
     StateChange,
     VersionConflictError,
 )
-from obelisk_daemon.storage.sqlite import rows
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql import rows
+from obelisk_daemon.storage.sql.writer import Transaction
 
 HOT_GRACE: Final = timedelta(seconds=5)
 """How long a workflow kept in memory has, after its response, before others may take it (DESIGN.md section 6)."""
@@ -40,7 +39,7 @@ HOT_GRACE: Final = timedelta(seconds=5)
 
 def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
     """End a delay as cancelled; False when it has fired or was cancelled before."""
-    row = tx.execute(SQL["take_delay"], (delay_id,)).fetchone()
+    row = tx.execute("take_delay", (delay_id,)).fetchone()
     if row is None:
         return False
     item = DelayFinished(delay_id, cancelled=True)
@@ -58,12 +57,12 @@ def respond(tx: Transaction, new: NewResponse) -> None:
         "at": new.created_at,
         "hot_until": after(new.created_at, HOT_GRACE),
     }
-    row = tx.execute(SQL["deliver_response"], values).fetchone()
+    row = tx.execute("deliver_response", values).fetchone()
     if row is None:
         return
     seq: int = row["response_count"]
     body = codec.encode(new.item)
-    tx.execute(SQL["insert_response"], (new.execution_id, seq, new.created_at, new.join_set, body))
+    tx.execute("insert_response", (new.execution_id, seq, new.created_at, new.join_set, body))
     response = Response(seq, new.created_at, new.join_set, new.item)
     tx.changes.append(ResponseChange(new.execution_id, response))
     tx.changes.append(
@@ -76,10 +75,10 @@ def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: E
     entry = Entry(state.version, max(at, state.changed_at), event)
     after_it = apply(state, entry)
     values = (*rows.projection(after_it), execution_id, state.version)
-    if tx.execute(SQL["update_by_version"], values).rowcount != 1:
+    if tx.execute("update_by_version", values).rowcount != 1:
         raise VersionConflictError(execution_id)
     if rows.is_queued(state) and not rows.is_queued(after_it):
-        tx.execute(SQL["count_unqueued"], (execution_id,))
+        tx.execute("count_unqueued", (execution_id,))
     rows.insert_events(tx, execution_id, (entry,))
     tx.changes.append(rows.change_of(execution_id, after_it))
     return after_it
@@ -95,13 +94,13 @@ def request_cancellation(
     was_forced = state.lifecycle == "cancelling" and _was_forced(tx, execution_id, state)
     if state.lifecycle != "cancelling" or (force and not was_forced):
         add_event(tx, execution_id, state, CancellationRequested(force), at)
-    children = tuple((ExecutionId(row[0]), row[1]) for row in tx.execute(SQL["children"], (execution_id,)))
+    children = tuple((ExecutionId(row[0]), row[1]) for row in tx.execute("children", (execution_id,)))
     return CancellationProgress(already_finished=False, children=children, is_forced=force or was_forced)
 
 
 def _was_forced(tx: Transaction, execution_id: ExecutionId, state: State) -> bool:
     """Read it from the end of the log: after the last request, only the release of a run can have followed."""
-    last = tx.execute(SQL["events_from"], (execution_id, state.version - 2, 2)).fetchall()
+    last = tx.execute("events_from", (execution_id, state.version - 2, 2)).fetchall()
     events = [codec.decode_event(row["body"]) for row in last]
     return any(isinstance(event, CancellationRequested) and event.force for event in events)
 
@@ -126,7 +125,7 @@ def finish_from_outside(
 def end(tx: Transaction, execution_id: ExecutionId, state: State, outcome: Outcome, at: Instant) -> None:
     """End an execution from outside of a run, and tell its parent in the same transaction."""
     ended = add_event(tx, execution_id, state, Finished(outcome), at)
-    tx.execute(SQL["delete_delays_of"], (execution_id,))
+    tx.execute("delete_delays_of", (execution_id,))
     created = record(tx, execution_id, state, ended, Finished(outcome))
     if created.parent is not None:
         parent_id, join_set = created.parent
@@ -138,7 +137,7 @@ def record(tx: Transaction, execution_id: ExecutionId, before: State, ended: Sta
     created_at, created = rows.read_created(tx, execution_id)
     locked_at = None
     if before.locked_version is not None:
-        (locked_at,) = tx.execute(SQL["event_time"], (execution_id, before.locked_version)).fetchone()
+        (locked_at,) = tx.execute("event_time", (execution_id, before.locked_version)).fetchone()
     entries = (Entry(ended.version - 1, ended.changed_at, event),)
     tx.recorded.append(
         Recorded(execution_id, created, created_at, entries, ended, locked_at=locked_at, from_outside=True)
@@ -149,7 +148,7 @@ def record(tx: Transaction, execution_id: ExecutionId, before: State, ended: Sta
 def release(tx: Transaction, given_up: Release) -> None:
     """Give up a run that is no longer there, whatever its execution has become by now."""
     execution_id, due_at = given_up.execution_id, given_up.due_at
-    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    row = tx.execute("execution_row", (execution_id,)).fetchone()
     if row is None or row["run_id"] != given_up.run_id:  # no row: a child whose creation was refused
         return
     state = rows.state_of(row)
@@ -157,16 +156,16 @@ def release(tx: Transaction, given_up: Release) -> None:
         unlocked = Unlocked(given_up.reason, due_at)
         record(tx, execution_id, state, add_event(tx, execution_id, state, unlocked, given_up.at), unlocked)
         return
-    tx.execute(SQL["release_run"], (due_at, execution_id))
+    tx.execute("release_run", (due_at, execution_id))
     due = due_at if state.status == "pending_at" else None
     tx.changes.append(StateChange(execution_id, state.status, state.lifecycle, due, is_held=False))
 
 
 def fire_delays(tx: Transaction, at: Instant, limit: int) -> int:
     """Turn due delays into responses."""
-    due = tx.execute(SQL["due_delays"], (at, limit)).fetchall()
+    due = tx.execute("due_delays", (at, limit)).fetchall()
     for row in due:
-        tx.execute(SQL["delete_delay"], (row["delay_id"],))
+        tx.execute("delete_delay", (row["delay_id"],))
         execution_id, delay_id = ExecutionId(row["execution_id"]), DelayId(row["delay_id"])
         respond(tx, NewResponse(execution_id, row["join_set"], at, DelayFinished(delay_id)))
         tx.recorded.append(DelayEnded(execution_id, delay_id, row["requested_at"], at))

@@ -1,7 +1,6 @@
 """Rows of the tables as the values of the port, and back."""
 
 import json
-import sqlite3
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
@@ -11,11 +10,11 @@ from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, e
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, RunId
 from obelisk_daemon.storage.records import LogLine, NewExecution, Recorded, StateChange, Summary
-from obelisk_daemon.storage.sqlite.queries import SQL
-from obelisk_daemon.storage.sqlite.writer import Transaction
+from obelisk_daemon.storage.sql.connection import Row
+from obelisk_daemon.storage.sql.writer import Transaction
 
 
-def state_of(row: sqlite3.Row) -> State:
+def state_of(row: Row) -> State:
     """Read the projection from a row of `execution`."""
     return State(
         version=row["version"],
@@ -35,20 +34,20 @@ def state_of(row: sqlite3.Row) -> State:
     )
 
 
-def outcome_of(row: sqlite3.Row) -> Outcome | None:
+def outcome_of(row: Row) -> Outcome | None:
     """Read the outcome from a row of `execution`."""
     if row["outcome"] is None:
         return None
     return codec.decode_outcome(row["outcome"])
 
 
-def failure_of(row: sqlite3.Row) -> FailureRecord:
+def failure_of(row: Row) -> FailureRecord:
     """Read a row of `failure`."""
     evidence = Evidence() if row["evidence"] is None else codec.decode_evidence(row["evidence"])
     return FailureRecord(row["failure_id"], row["kind"], row["message"], row["backtrace"], row["cause"], evidence)
 
 
-def summary_of(row: sqlite3.Row) -> Summary:
+def summary_of(row: Row) -> Summary:
     """Read a row of `execution` as the API lists it."""
     return Summary(
         execution_id=row["execution_id"],
@@ -124,11 +123,11 @@ def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None
         *projection(state)[1:],
         json.dumps(created.tags, ensure_ascii=False) if created.tags else None,
     )
-    tx.execute(SQL["insert_execution"], row)
+    tx.execute("insert_execution", row)
     for key, value in created.tags.items():
-        tx.execute(SQL["insert_tag"], (key, value, new.entries[0].created_at, new.execution_id))
+        tx.execute("insert_tag", (key, value, new.entries[0].created_at, new.execution_id))
     if is_queued(state):
-        tx.execute(SQL["count_queued"], (created.component,))
+        tx.execute("count_queued", (created.component,))
     insert_events(tx, new.execution_id, new.entries)
     if new.failure is not None:
         insert_failure(tx, new.execution_id, new.failure)
@@ -145,13 +144,13 @@ def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureR
     """Keep a failure in full."""
     evidence = None if failure.evidence == Evidence() else codec.encode(failure.evidence)
     values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
-    tx.execute(SQL["insert_failure"], (*values, evidence))
+    tx.execute("insert_failure", (*values, evidence))
 
 
 def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Entry, ...]) -> None:
     """Insert events; a version that is there already is an error of ours."""
     rows = [(execution_id, e.version, e.created_at, codec.encode(e.event)) for e in entries]
-    tx.executemany(SQL["insert_event"], rows)
+    tx.executemany("insert_event", rows)
 
 
 def change_of(execution_id: ExecutionId, state: State, *, is_new: bool = False) -> StateChange:
@@ -167,7 +166,7 @@ def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
     Raises:
         NotFoundError: `execution_not_found`.
     """
-    row = tx.execute(SQL["execution_row"], (execution_id,)).fetchone()
+    row = tx.execute("execution_row", (execution_id,)).fetchone()
     if row is None:
         raise not_found(execution_id)
     return state_of(row)
@@ -175,7 +174,7 @@ def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
 
 def read_created(tx: Transaction, execution_id: ExecutionId) -> tuple[Instant, Created]:
     """Read the first event, and when it was written."""
-    row = tx.execute(SQL["created_event"], (execution_id,)).fetchone()
+    row = tx.execute("created_event", (execution_id,)).fetchone()
     event = codec.decode_event(row["body"])
     assert isinstance(event, Created)
     return Instant(row["created_at"]), event
@@ -186,17 +185,17 @@ def not_found(execution_id: str) -> NotFoundError:
     return NotFoundError("execution_not_found", f"there is no execution {execution_id}")
 
 
-def entry_of(row: sqlite3.Row) -> Entry:
+def entry_of(row: Row) -> Entry:
     """Read a row of `event`."""
     event: Event = codec.decode_event(row["body"])
     return Entry(row["version"], row["created_at"], event)
 
 
-def response_of(row: sqlite3.Row) -> Response:
+def response_of(row: Row) -> Response:
     """Read a row of `response`."""
     return Response(row["seq"], row["created_at"], row["join_set"], codec.decode_response(row["body"]))
 
 
-def log_line_of(row: sqlite3.Row) -> tuple[int, RunId | None, LogLine]:
+def log_line_of(row: Row) -> tuple[int, RunId | None, LogLine]:
     """Read a row of `log_line`, with its position and its run."""
     return row["position"], row["run_id"], LogLine(row["created_at"], row["level"], row["message"])

@@ -5,7 +5,6 @@ these, some at a time, until the page is full or enough were looked at.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from heapq import merge
@@ -16,8 +15,8 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution.outcome import FailureKind
 from obelisk_daemon.storage.records import ListFilter, Place, SummaryPage
-from obelisk_daemon.storage.sqlite import rows
-from obelisk_daemon.storage.sqlite.queries import SQL
+from obelisk_daemon.storage.sql import rows
+from obelisk_daemon.storage.sql.connection import Connection, Row
 
 EXAMINED: Final = 2_000
 """How many candidates a page looks at, where an index has them here and there among the executions: about 10 ms."""
@@ -37,22 +36,21 @@ _Lane: TypeAlias = tuple[str, _Values]
 """A statement that gives candidates in order, and what it needs beside the place to begin at."""
 
 
-def read(connection: sqlite3.Connection, chosen: ListFilter) -> SummaryPage:
+def read(connection: Connection, chosen: ListFilter) -> SummaryPage:
     """Read a page in one snapshot.
 
     Raises:
         NotFoundError: `generation_not_found`.
     """
     with ExitStack() as stack:
-        connection.execute("BEGIN")
-        stack.callback(connection.execute, "COMMIT")
+        stack.enter_context(connection.snapshot())
         return _Page(connection, chosen, stack).read()
 
 
 class _Page:
     """One page while it is read; `stack` closes the statements that are stepped through for it."""
 
-    def __init__(self, connection: sqlite3.Connection, chosen: ListFilter, stack: ExitStack) -> None:
+    def __init__(self, connection: Connection, chosen: ListFilter, stack: ExitStack) -> None:
         self._connection = connection
         self._chosen = chosen
         self._stack = stack
@@ -63,7 +61,7 @@ class _Page:
         unfinished = self._unfinished()
         if unfinished is not None:
             return self._ended(self._matching(unfinished), len(unfinished))
-        found: list[sqlite3.Row] = []
+        found: list[Row] = []
         (candidates, most), examined, size = self._candidates(), 0, self._chosen.limit + 1
         while True:
             wanted = min(size, most - examined)
@@ -76,15 +74,15 @@ class _Page:
                 return SummaryPage([rows.summary_of(row) for row in found], part[-1], examined)
             size *= 4
 
-    def _ended(self, found: Sequence[sqlite3.Row], examined: int) -> SummaryPage:
+    def _ended(self, found: Sequence[Row], examined: int) -> SummaryPage:
         """Give a page that is full, or the last one: one more row was read than it may have, if there is one."""
         shown = [rows.summary_of(row) for row in found[: self._chosen.limit]]
         more = len(found) > len(shown)
         return SummaryPage(shown, Place(shown[-1].created_at, shown[-1].execution_id) if more else None, examined)
 
-    def _matching(self, ids: Sequence[str], found: int = 0) -> list[sqlite3.Row]:
+    def _matching(self, ids: Sequence[str], found: int = 0) -> list[Row]:
         values = {**self._values, "ids": json.dumps(ids), "limit": self._chosen.limit + 1 - found}
-        return self._connection.execute(SQL["matching"], values).fetchall() if ids else []
+        return self._connection.execute("matching", values).fetchall() if ids else []
 
     def _unfinished(self) -> list[str] | None:
         """Give all that are unfinished, if the filter wants only these and they are not too many to be sorted."""
@@ -133,12 +131,12 @@ class _Page:
                 yield place
 
     def _walk(self, name: str, values: _Values) -> Iterator[Place]:
-        cursor = self._connection.execute(SQL[name], {**self._values, **values})
+        cursor = self._connection.execute(name, {**self._values, **values})
         self._stack.callback(cursor.close)
         return map(Place._make, cursor)
 
     def _all(self, name: str, values: Any) -> list[str]:
-        return [row[0] for row in self._connection.execute(SQL[name], values)]
+        return [row[0] for row in self._connection.execute(name, values)]
 
 
 def _of_functions(functions: Iterable[str]) -> list[_Lane]:
@@ -181,11 +179,11 @@ def _prefix(prefix: str | None) -> dict[str, object]:
     return {"prefix": prefix, "prefix_end": None if prefix is None else prefix + _END}
 
 
-def _span(connection: sqlite3.Connection, chosen: ListFilter) -> dict[str, object]:
+def _span(connection: Connection, chosen: ListFilter) -> dict[str, object]:
     """Give the time in which the executions were created, and where in the list the page begins."""
     since, until = [int(chosen.since or 0)], [int(chosen.until or _LAST)]
     if chosen.generation is not None:
-        row = connection.execute(SQL["generation_span"], (chosen.generation,)).fetchone()
+        row = connection.execute("generation_span", (chosen.generation,)).fetchone()
         if row is None:
             raise NotFoundError("generation_not_found", f"there is no generation {chosen.generation}")
         since.append(row["began"])

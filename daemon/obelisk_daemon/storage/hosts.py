@@ -1,0 +1,80 @@
+"""Hosts and their leases: who works on this database, and who is alive (DESIGN.md section 4, "Leases and deadlines").
+
+A host is one daemon; it has one or more executors, and one heartbeat renews the leases of all. An executor is dead once
+it was declared so, which anyone may do whose clock says that its lease has ended; it never comes back.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.ids import ExecutorId
+
+
+class NewHost(msgspec.Struct, frozen=True):
+    """A host that starts, under a name that no other one has."""
+
+    host: str
+    version: str
+
+
+class KnownHost(msgspec.Struct, frozen=True):
+    """A host as the database knows it. `generation` is what it said last that it runs."""
+
+    host: str
+    version: str
+    started_at: Instant
+    seen_at: Instant
+    lease_until: Instant
+    generation: int | None
+    draining: bool
+
+    def is_alive(self, at: Instant) -> bool:
+        """Tell if its lease lasts beyond a time."""
+        return self.lease_until > at
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """A sign of life of a host and its executors, and until when others may rely on it."""
+
+    host: str
+    executors: Collection[ExecutorId]
+    at: Instant
+    until: Instant
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What a host learns by its heartbeat: which of its executors were declared dead, and if it is to drain."""
+
+    dead: frozenset[ExecutorId]
+    draining: bool
+
+
+class HostStore(Protocol):
+    """The hosts on this database."""
+
+    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> None:
+        """Make a host known, or known again: whether it drains stays as it was. Old ones are forgotten."""
+        ...
+
+    async def heartbeat(self, beat: Beat) -> Heard:
+        """Renew the leases of a host and of its executors; of one that is dead, nothing is renewed."""
+        ...
+
+    async def note_generation(self, host: str, generation: int) -> None:
+        """Note which generation a host runs now."""
+        ...
+
+    async def set_draining(self, host: str, draining: bool) -> None:
+        """Have a host take no more work, or take work again, from its next heartbeat on.
+
+        Raises:
+            NotFoundError: `host_not_found`.
+        """
+        ...
+
+    async def hosts(self) -> list[KnownHost]:
+        """Read all hosts that are known, by their names."""
+        ...

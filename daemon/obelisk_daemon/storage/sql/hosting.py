@@ -1,0 +1,39 @@
+"""Logical transactions on hosts and their leases."""
+
+from obelisk_daemon.clock import Instant, after
+from obelisk_daemon.errors import NotFoundError
+from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost
+from obelisk_daemon.storage.sql.connection import Connection
+from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER
+
+
+def register_host(tx: Transaction, new: NewHost, at: Instant, until: Instant) -> None:
+    """Make a host known, and forget those that are long gone."""
+    tx.execute("forget_hosts", (after(at, -FORGOTTEN_AFTER),))
+    tx.execute("register_host", (new.host, new.version, at, at, until))
+
+
+def heartbeat(tx: Transaction, beat: Beat) -> Heard:
+    """Renew the leases of a host and of its executors."""
+    renewed = [tx.execute("beat_of_executor", (beat.at, beat.until, one)).rowcount for one in beat.executors]
+    row = tx.execute("beat_of_host", (beat.at, beat.until, beat.host)).fetchone()
+    dead = frozenset(one for one, rows in zip(beat.executors, renewed, strict=True) if rows == 0)
+    return Heard(dead, row is not None and bool(row["draining"]))
+
+
+def note_generation(tx: Transaction, host: str, generation: int) -> None:
+    """Note which generation a host runs now."""
+    tx.execute("note_generation", (generation, host))
+
+
+def set_draining(tx: Transaction, host: str, draining: bool) -> None:
+    """Have a host take no more work, or take work again."""
+    if tx.execute("set_draining", (int(draining), host)).rowcount == 0:
+        raise NotFoundError("host_not_found", f"no host {host!r} works on this database")
+
+
+def hosts(connection: Connection) -> list[KnownHost]:
+    """Read all hosts that are known."""
+    rows = connection.execute("hosts").fetchall()
+    return [KnownHost(**{**dict(row), "draining": bool(row["draining"])}) for row in rows]

@@ -1,0 +1,79 @@
+"""Group commit on SQLite: one transaction, in it a savepoint for each logical one, on the thread of the connection."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.records import VersionConflictError
+from obelisk_daemon.storage.sql.writer import GroupLostError, Transaction, WriteTicket
+from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
+
+
+class SqliteGroupCommit:
+    """`GroupCommit` on the one connection that writes."""
+
+    def __init__(self, thread: SqliteThread) -> None:
+        self._thread = thread
+
+    async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
+        """Run every transaction of the group and commit once."""
+        await self._thread.call(lambda connection: _commit_group(connection, group))
+
+
+def _unavailable(cause: sqlite3.Error) -> ObeliskError:
+    code = "storage_full" if _is_full(cause) else "storage_failed"
+    return StorageUnavailableError(code, f"the database refused the write: {cause}")
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # an error of Python's module has no code
+
+
+def _commit_group(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> None:
+    """Run every transaction of the group and commit once. On the writer's thread."""
+    raw = connection.raw
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+        for ticket in group:
+            if ticket.after is not None and ticket.after.error is not None:
+                ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
+            else:
+                _run_in_savepoint(connection, ticket)
+    except sqlite3.Error as error:
+        # SQLITE_FULL and an interrupt roll everything back, other errors leave it: from here all end the same way
+        raise _rolled_back(raw, error) from error
+    try:
+        raw.execute("COMMIT")
+    except sqlite3.Error as error:
+        if _is_full(error):  # a write to the WAL failed, before the record that makes the commit
+            raise _rolled_back(raw, error) from error
+        raise OutcomeUnknownError("commit_failed", f"a commit failed, its outcome is unknown: {error}") from error
+
+
+def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> GroupLostError:
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise OutcomeUnknownError("rollback_failed", f"{cause}; and the rollback failed: {error}") from error
+    return GroupLostError(_unavailable(cause))
+
+
+def _run_in_savepoint(connection: SqliteConnection, ticket: WriteTicket[Any]) -> None:
+    transaction, raw = Transaction(connection), connection.raw
+    raw.execute("SAVEPOINT one")
+    try:
+        ticket.result = ticket.work(transaction)
+    except sqlite3.IntegrityError as error:
+        raw.execute("ROLLBACK TO one")
+        ticket.error = error
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
+        raw.execute("ROLLBACK TO one")
+        ticket.error = error
+    else:
+        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
+    raw.execute("RELEASE one")

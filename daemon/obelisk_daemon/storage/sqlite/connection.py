@@ -1,0 +1,58 @@
+"""The driver of SQLite: connections on threads of their own, and statements by name."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import aiosqlite
+
+from obelisk_daemon.storage.sql.connection import Values
+from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sqlite.queries import SQL
+
+T = TypeVar("T")
+
+
+class SqliteConnection:
+    """`Connection` over one of SQLite's. `raw` is for what only SQLite has."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+
+    def execute(self, name: str, values: Values = (), /) -> sqlite3.Cursor:
+        """Run the statement of a name."""
+        return self.raw.execute(SQL[name], values)
+
+    def executemany(self, name: str, values: Iterable[Values], /) -> None:
+        """Run it once for each."""
+        self.raw.executemany(SQL[name], values)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read from one committed state."""
+        self.raw.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.raw.execute("COMMIT")
+
+
+def raw_of(tx: Transaction) -> sqlite3.Connection:
+    """Give the connection of a transaction, for what only SQLite has."""
+    assert isinstance(tx.connection, SqliteConnection)
+    return tx.connection.raw
+
+
+class SqliteThread(aiosqlite.Connection):
+    """A connection whose thread runs whole functions: one hop for a group instead of one for every statement."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, 64)
+        self._named: SqliteConnection | None = None
+
+    async def call(self, function: Callable[[SqliteConnection], T], /) -> T:
+        """Run a function on it."""
+        if self._named is None:
+            self._named = SqliteConnection(self._conn)
+        return await self._execute(function, self._named)  # type: ignore[no-any-return,no-untyped-call]
