@@ -14,6 +14,7 @@ from obelisk_config import (
     ManifestError,
     Postgresql,
     Severity,
+    Sqlite,
     Surroundings,
     TcpListen,
     draft,
@@ -46,6 +47,8 @@ class Beginning(msgspec.Struct, frozen=True):
     executors: tuple[Executor, ...]
     source: bytes = b""
     problem: ManifestError | OperatorError | None = None
+    tells_database: bool = False
+    """Whether the file could be read as far as that; if not, the settings have SQLite's, which may be another."""
 
     @property
     def state_dir(self) -> Path:
@@ -74,17 +77,25 @@ def begin(options: Options) -> Beginning:
         source = options.manifest.read_bytes()
     except OSError as error:
         message = f"the manifest {options.manifest} can't be read: {error.strerror}; name it with --manifest"
-        return _beginning(options, b"", OperatorError("manifest_unreadable", message))
+        return _unread(options, b"", OperatorError("manifest_unreadable", message))
     try:
-        return msgspec.structs.replace(_beginning(options, source), source=source)
+        manifest = draft(source, options.manifest, options.surroundings).manifest
     except ManifestError as error:
         # Its own state_dir can't be read either: with --state-dir or under systemd, what ran before is found.
-        return msgspec.structs.replace(_beginning(options, b"", error), source=source)
+        return _unread(options, source, error)
+    return Beginning(options, manifest.daemon, manifest.executors, source, tells_database=_tells_database(manifest))
 
 
-def _beginning(options: Options, source: bytes, problem: ManifestError | OperatorError | None = None) -> Beginning:
-    manifest = draft(source, options.manifest, options.surroundings).manifest
-    return Beginning(options, manifest.daemon, manifest.executors, problem=problem)
+def _unread(options: Options, source: bytes, problem: ManifestError | OperatorError) -> Beginning:
+    defaults = draft(b"", options.manifest, options.surroundings).manifest
+    return Beginning(options, defaults.daemon, defaults.executors, source, problem)
+
+
+def _tells_database(manifest: Manifest) -> bool:
+    """Tell SQLite that is meant from a database that is wrongly written, for which it stands in."""
+    daemon = manifest.document.values.get("daemon", {})
+    written = daemon.get("database", "sqlite") if isinstance(daemon, dict) else None
+    return written == "sqlite" or manifest.daemon.database != Sqlite()
 
 
 async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:

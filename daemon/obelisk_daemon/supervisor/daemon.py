@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -40,12 +41,11 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
-from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
-from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.background import reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
+from obelisk_daemon.supervisor.opening import Opening, database_to_open, open_database
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
@@ -118,8 +118,9 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         state_dir = self._beginning.state_dir
         stack.enter_context(hold(state_dir))
-        opened = open_store(state_dir / "obelisk.db", self._broken, metrics=self._metrics.storage)
-        self._store = store = await stack.enter_async_context(opened)
+        self._opened = await stack.enter_async_context(open_database(self._opening(state_dir)))
+        self._store = store = self._opened.store
+        self._clock = self._opened.clock
         store.observe(Counting(self._metrics.executions).observe)
         engines = Engines()
         stack.callback(engines.close)
@@ -152,6 +153,11 @@ class _Daemon:
         self._deployer.checking, self._deployer.on_verdict = self._checking, self._tell_generation
         _log.info("ready", generation=active.generation.number, listen=list(addresses))
 
+    def _opening(self, state_dir: Path) -> Opening:
+        variables = self._beginning.options.surroundings.variables
+        database = database_to_open(self._beginning)
+        return Opening(database, state_dir, variables, self._broken, self._metrics.storage)
+
     def _new_deployer(self) -> Deployer:
         options = self._beginning.options
         beginning, store = self._beginning, self._store
@@ -172,9 +178,6 @@ class _Daemon:
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
         planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
         control = ManifestControl(deployer, self._file, planner, store, self._following)
-        state_dir, monotonic = self._beginning.state_dir, self._clock.monotonic
-        keeper = SqliteKeeper(state_dir / "obelisk.db", state_dir / "cache", store.writer, monotonic)
-        stack.callback(keeper.close)
         self._retention = retention = self._new_retention()
         sources = ServiceSources(store.reads, engine, control)
         self._live = live = Live(store.reads, sources, self._clock.now, self._ids.ulid())
@@ -189,7 +192,7 @@ class _Daemon:
             manifest=control,
             metrics=self._metrics,
             live=live,
-            database=keeper,
+            database=self._opened.keeper,
             last_removal=lambda: retention.last,
         )
         assert deployer.running is not None
