@@ -8,6 +8,7 @@ import msgspec
 
 from obelisk_config import Daemon as DaemonSettings
 from obelisk_config import (
+    Database,
     Diagnostic,
     Executor,
     Manifest,
@@ -54,6 +55,10 @@ class Beginning(msgspec.Struct, frozen=True):
     def state_dir(self) -> Path:
         """Give the state directory, with symbolic links followed, as messages name it."""
         return Path(self.settings.state_dir).resolve()
+
+    def on(self, database: Database) -> "Beginning":
+        """Give the same on the database that is opened."""
+        return msgspec.structs.replace(self, settings=msgspec.structs.replace(self.settings, database=database))
 
     @property
     def is_shared(self) -> bool:

@@ -118,7 +118,9 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         state_dir = self._beginning.state_dir
         stack.enter_context(hold(state_dir))
-        self._opened = await stack.enter_async_context(open_database(self._opening(state_dir)))
+        opening = self._opening(state_dir)
+        self._beginning = self._beginning.on(opening.database)
+        self._opened = await stack.enter_async_context(open_database(opening))
         self._store = store = self._opened.store
         self._clock = self._opened.clock
         store.observe(Counting(self._metrics.executions).observe)
