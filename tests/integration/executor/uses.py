@@ -140,6 +140,7 @@ def allowed_of(linked: Linked, uses: Sequence[Use]) -> dict[str, AllowedFunction
             use.planned_name,
             use.on_upgrade,  # type: ignore[arg-type]
             tuple(sorted(use.labels)),
+            settings=repr((use.timeout, use.retry, use.fuel)),
         )
         for use in uses
         for ffqn in linked[use.name].component.exports
