@@ -6,17 +6,18 @@ does not run yet, it does not get: the lock statement compares.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
 
-from obelisk_config import ManifestError
+from obelisk_config import Executor, ManifestError
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.errors import ObeliskError, StorageUnavailableError
-from obelisk_daemon.storage.hosts import KnownHost
+from obelisk_daemon.storage.generations import Newest
+from obelisk_daemon.storage.hosts import KnownHost, Offered
 
 POLL: Final = 2.0
 """Seconds between two looks at the database, where nothing else says that there is something new."""
@@ -30,12 +31,12 @@ _log = structlog.get_logger("deployment")
 class FollowingStore(Protocol):
     """What is read and written of generations and hosts."""
 
-    async def newest_generation(self) -> int:
-        """Read the number of the active generation."""
+    async def newest_generation(self, host: str) -> Newest:
+        """Read the number of the active generation, beside that which a host runs."""
         ...
 
-    async def note_generation(self, host: str, generation: int) -> None:
-        """Note which generation a host runs now."""
+    async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
+        """Note which generation a host runs now, and what its executors offer."""
         ...
 
     async def hosts(self) -> list[KnownHost]:
@@ -70,7 +71,7 @@ class Following:
         self.problem: str | None = None
         """Why the active generation can't run here."""
         self._poked = asyncio.Event()
-        self._told: int | None = None
+        self._told: tuple[Executor, ...] = ()
         self._failed = 0
         self._again_at = 0.0
         self._delay = POLL
@@ -97,14 +98,15 @@ class Following:
         Raises:
             StorageUnavailableError: the database can't be used now.
         """
-        newest = await self._store.newest_generation()
-        is_due = newest != self._failed or self._clock.monotonic() >= self._again_at
-        if newest > self._deployer.active.generation.number and is_due:
-            await self._follow(newest)
-        runs = self._deployer.active.generation.number
-        if runs != self._told:
-            await self._store.note_generation(self._host, runs)
-            self._told = runs
+        newest = await self._store.newest_generation(self._host)
+        is_due = newest.number != self._failed or self._clock.monotonic() >= self._again_at
+        if newest.number > self._deployer.active.generation.number and is_due:
+            await self._follow(newest.number)
+        runs, executors = self._deployer.active.generation.number, self._deployer.active.executors
+        if runs != newest.told or executors != self._told:
+            offered = [Offered(one.name, one.labels, one.max_running) for one in executors]
+            await self._store.note_generation(self._host, runs, offered)
+            self._told = executors
 
     async def _follow(self, newest: int) -> None:
         try:

@@ -68,6 +68,13 @@ class Proposal(msgspec.Struct, frozen=True):
     generation: int
 
 
+class Newest(msgspec.Struct, frozen=True):
+    """The number of the active generation, 0 without any, and that which a host said last that it runs."""
+
+    number: int
+    told: int | None
+
+
 class GenerationRow(msgspec.Struct, frozen=True):
     """A line of the history."""
 
@@ -95,8 +102,8 @@ class GenerationStore(Protocol):
         """Read the active generation."""
         ...
 
-    async def newest_generation(self) -> int:
-        """Read the number of the active generation; 0 without any."""
+    async def newest_generation(self, host: str) -> Newest:
+        """Read the number of the active generation, beside that which a host runs."""
         ...
 
     async def generation(self, number: int) -> Generation | None:

@@ -56,13 +56,17 @@ class Host:
         self.file = ManifestFile(self.path, self.deployer)
         await first_generation(self.deployer, self.file, beginning)
         self.deployer.on_active = self.file.on_active
-        until = after(clock.now(), beginning.executors[0].lease)
-        await store.register_host(NewHost(self.name, "test"), clock.now(), until)
+        await self.register()
         self.following = Following(self.deployer, store, clock, self.name, patience=timedelta())
         await self.following.look()
         planner = Planner(self.deployer, ReplayGate(store, clock.monotonic))
         self.control = ManifestControl(self.deployer, self.file, planner, store, self.following)
         return self
+
+    async def register(self) -> None:
+        """Take the lease of the host."""
+        now = self._clock.now()
+        await self._store.register_host(NewHost(self.name, "test"), now, after(now, timedelta(seconds=15)))
 
     def write(self, *tables: str, labels: Sequence[str] = (), authority: str = "file") -> bytes:
         """Put this into the host's manifest, under a head of its own."""

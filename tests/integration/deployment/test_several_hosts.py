@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from obelisk_config import ManifestError
+from obelisk_daemon.clock import after
 from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.ids import ExecutorId
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.store import open_store
+from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
@@ -73,6 +76,25 @@ async def test_each_host_says_what_it_runs(a: Host, b: Host, store: SqlStore) ->
     assert [(one.host, one.generation) for one in await store.hosts()] == [("a", 2), ("b", 1)]
     await b.following.look()
     assert [(one.host, one.generation) for one in await store.hosts()] == [("a", 2), ("b", 2)]
+
+
+async def test_each_host_says_anew_what_it_runs_where_that_was_forgotten(
+    a: Host, store: SqlStore, clock: ManualClock
+) -> None:
+    clock.advance(timedelta(minutes=1))
+    await a.register()
+    assert [one.generation for one in await store.hosts()] == [None]
+    await a.following.look()
+    assert [one.generation for one in await store.hosts()] == [1]
+
+
+async def test_each_host_says_what_it_offers_by_now(a: Host, store: SqlStore, clock: ManualClock) -> None:
+    new = NewExecutor(ExecutorId("Exr_a"), "a", "default", (), 200)
+    await store.register_executor(new, clock.now(), after(clock.now(), timedelta(seconds=15)))
+    await a.save(fibo("1"), labels=["gpu", "eu"])
+    await a.following.look()
+    (known,) = await store.reads.executors(clock.now(), 10)
+    assert (known.labels, known.max_running) == (("eu", "gpu"), 200)
 
 
 # files

@@ -11,8 +11,15 @@ from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
-from obelisk_daemon.storage.generations import Generation, GenerationRow, Proposal, StoredComponent, WorkInProgress
-from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost
+from obelisk_daemon.storage.generations import (
+    Generation,
+    GenerationRow,
+    Newest,
+    Proposal,
+    StoredComponent,
+    WorkInProgress,
+)
+from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost, Offered
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
@@ -169,9 +176,9 @@ class SqlStore:
         """Renew the leases of a host and of its executors."""
         return await self._write(lambda tx: hosting.heartbeat(tx, beat))
 
-    async def note_generation(self, host: str, generation: int) -> None:
+    async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
         """Note which generation a host runs now."""
-        await self._write(lambda tx: hosting.note_generation(tx, host, generation))
+        await self._write(lambda tx: hosting.note_generation(tx, host, generation, offered))
 
     async def set_draining(self, host: str, draining: bool) -> None:
         """Have a host take no more work, or take work again."""
@@ -201,9 +208,9 @@ class SqlStore:
         """Read the active generation."""
         return await self._write(generations.read_active)
 
-    async def newest_generation(self) -> int:
+    async def newest_generation(self, host: str) -> Newest:
         """Read the number of the active generation."""
-        return await self.reads.newest_generation()
+        return await self.reads.newest_generation(host)
 
     async def generation(self, number: int) -> Generation | None:
         """Read a generation."""

@@ -265,7 +265,7 @@ SELECT * FROM generation ORDER BY number DESC LIMIT 1;
 SELECT * FROM generation WHERE number = ?;
 
 -- name: newest_generation
-SELECT coalesce(max(number), 0) AS number FROM generation;
+SELECT coalesce(max(number), 0) AS number, (SELECT generation FROM host WHERE host = ?) AS told FROM generation;
 
 -- name: generations
 SELECT number, activated_at, content_hash, cause, restored FROM generation
