@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from obelisk_config import ManifestError
 from obelisk_daemon.clock import after
@@ -250,6 +251,18 @@ async def test_a_reload_names_the_hosts_that_do_not_follow_in_time(a: Host, b: H
     assert [one.host for one in await a.following.behind(2)] == ["b"]
     await b.following.look()
     assert await a.following.behind(2) == []
+
+
+async def test_hosts_that_do_not_follow_what_a_file_made_active_are_logged_once(a: Host, b: Host) -> None:
+    await a.save(fibo("2"))
+    with capture_logs() as logs:
+        for _ in range(3):
+            await a.following.look()
+    assert [one["hosts"] for one in logs if one["event"] == "hosts_behind"] == [{"b": 1}]
+    await b.following.look()
+    with capture_logs() as logs:
+        await b.following.look()
+    assert logs == []
 
 
 async def test_a_host_whose_lease_has_ended_is_not_waited_for(a: Host, b: Host, clock: ManualClock) -> None:
