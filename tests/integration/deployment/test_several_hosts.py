@@ -1,5 +1,6 @@
 """Hosts on one database: one of them makes a generation, all follow, and an outdated file undoes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -207,6 +208,17 @@ async def test_of_two_that_save_different_files_at_once_the_second_is_told_of_th
     assert b.code == digest("2")
     assert await b.reload() == "active"
     assert b.code == digest("3")
+
+
+async def test_hosts_that_start_at_once_on_an_empty_database_agree_on_its_first_generation(
+    host: Callable[[str], Host],
+) -> None:
+    made = [host(name) for name in ("a", "b", "c")]
+    for one in made:
+        one.has("1")
+    await asyncio.gather(*[one.start(fibo("1"), labels=[one.name]) for one in made])
+    assert [one.generation for one in made] == [1, 1, 1]
+    assert [one.labels for one in made] == [("a",), ("b",), ("c",)]
 
 
 # a host that can't follow
