@@ -4,7 +4,7 @@ A host is one daemon; it has one or more executors, and one heartbeat renews the
 it was declared so, which anyone may do whose clock says that its lease has ended; it never comes back.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,6 +34,14 @@ class KnownHost(msgspec.Struct, frozen=True):
     def is_alive(self, at: Instant) -> bool:
         """Tell if its lease lasts beyond a time."""
         return self.lease_until > at
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """What an executor of a host, by its name, offers now: a reload changes it while it runs."""
+
+    name: str
+    labels: tuple[str, ...]
+    max_running: int
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -82,8 +90,8 @@ class HostStore(Protocol):
         """Declare all dead: for who knows that nobody else can be at work on this database."""
         ...
 
-    async def note_generation(self, host: str, generation: int) -> None:
-        """Note which generation a host runs now."""
+    async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
+        """Note which generation a host runs now, and what its executors offer."""
         ...
 
     async def set_draining(self, host: str, draining: bool) -> None:

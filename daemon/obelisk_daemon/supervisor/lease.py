@@ -34,6 +34,7 @@ class HostLease:
         host: str,
         members: Sequence[Executor],
         lease: timedelta,
+        *,
         new_id: Callable[[], ExecutorId],
     ) -> None:
         self.host = host

@@ -65,6 +65,9 @@ RETURNING execution_id, status, lifecycle, due_at;
 -- name: note_generation
 UPDATE host SET generation = ? WHERE host = ?;
 
+-- name: describe_executor
+UPDATE executor SET labels = ?, max_running = ? WHERE host = ? AND name = ? AND lease_until > 0;
+
 -- name: set_draining
 UPDATE host SET draining = ? WHERE host = ?;
 
