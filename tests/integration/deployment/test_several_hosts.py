@@ -79,6 +79,7 @@ async def test_a_host_runs_what_another_one_made_active(a: Host, b: Host) -> Non
 
 async def test_each_host_says_what_it_runs(a: Host, b: Host, store: SqlStore) -> None:
     await a.save(fibo("2"))
+    assert [(one.host, one.generation) for one in (await a.control.state()).hosts] == [("a", 2), ("b", 1)]
     await a.following.look()
     assert [(one.host, one.generation) for one in await store.hosts()] == [("a", 2), ("b", 1)]
     await b.following.look()
