@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from obelisk_config import Executor, ManifestError
@@ -147,9 +148,10 @@ class Following:
         return [host for host in await self.hosts() if (host.generation or 0) < number]
 
     async def hosts(self) -> list[KnownHost]:
-        """Read the hosts that are alive, by their names."""
-        now = self._clock.now()
-        return [host for host in await self._store.hosts() if host.is_alive(now)]
+        """Read the hosts that are alive, by their names; of this one it is known what it runs."""
+        now, runs = self._clock.now(), self._deployer.active.generation.number
+        alive = [host for host in await self._store.hosts() if host.is_alive(now)]
+        return [msgspec.structs.replace(one, generation=runs) if one.host == self._host else one for one in alive]
 
     async def behind(self, number: int) -> list[KnownHost]:
         """Wait until all live hosts run a generation, but not beyond `patience`; give those that still don't."""
