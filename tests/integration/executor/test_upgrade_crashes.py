@@ -1,7 +1,6 @@
 """A daemon that dies at any commit of an upgrade: the next one ends it as if nothing had happened."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -15,7 +14,7 @@ from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append, CancellationEnd, Held, LockRequest, Release
 from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, execution_id
-from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.test_running import history_of
 from tests.integration.executor.test_upgrading import ELSEWHERE, FIBOA, blocked, digest, fiboa, upgrades
 from tests.integration.executor.uses import FIBO, Use
@@ -111,12 +110,12 @@ async def told(daemon: Daemon, execution: ExecutionId) -> list[object]:
 @pytest.mark.parametrize("on_block", ["hot", "unload"])
 @pytest.mark.parametrize(("name", "ok"), [("fibo-workflow+1", True), ("fiboa-reordered", False)])
 async def test_a_daemon_may_die_at_any_commit_of_an_upgrade(
-    new_lab: Callable[[str], Lab], name: str, ok: bool, on_block: str
+    new_lab: NewLab, name: str, ok: bool, on_block: str
 ) -> None:
     code = fiboa(name, on_block=on_block)
     commits, died, wanted = 0, True, None
     while died:
-        lab = new_lab(str(commits))
+        lab = new_lab()
         died = await interrupted(lab, code, commits)
         async with lab.daemon(FIBO, code) as daemon:
             execution = execution_id()
