@@ -12,15 +12,14 @@ from obelisk_config import ManifestError
 from obelisk_daemon.clock import after
 from obelisk_daemon.deployment.control import HostState
 from obelisk_daemon.deployment.proposal import Wish
-from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.ids import ExecutorId
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
 from tests.integration.deployment.hosts import Host, digest, fibo
+from tests.stores import Place
 
 pytestmark = pytest.mark.anyio
 SECRET = (
@@ -31,8 +30,8 @@ SECRET = (
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    async with open_store(tmp_path / "obelisk.db", _unexpected) as opened:
+async def store(place: Place) -> AsyncIterator[SqlStore]:
+    async with place.open() as opened:
         yield opened
 
 
@@ -332,7 +331,3 @@ async def test_where_the_database_decides_a_file_is_active_only_when_somebody_as
 async def test_where_files_decide_they_are_watched(a: Host, host: Callable[[str], Host]) -> None:
     other = await host("other").start(fibo("1"), authority="database")
     assert (a.file.decides, other.file.decides) == (True, False)
-
-
-def _unexpected(error: OutcomeUnknownError) -> None:
-    raise error
