@@ -17,7 +17,7 @@ from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.executor.workflow import WorkflowRun
-from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.ids import ExecutionId, ExecutorId
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Change,
@@ -54,6 +54,7 @@ class Executor:
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._runnable: list[Runnable] = []
         """What may be locked by the plan, first what was not served for longest (DESIGN.md section 5)."""
@@ -80,7 +81,7 @@ class Executor:
             self._tasks = tasks
             while not self._stopping:
                 self._wake.clear()
-                free = min(self._max_running - self._occupied, _BATCH)
+                free = 0 if self._draining else min(self._max_running - self._occupied, _BATCH)
                 if free <= 0 or await self._lock(free) < free:
                     await self._wake.wait()
 
@@ -95,6 +96,8 @@ class Executor:
             run = self._runs.get(change.execution_id)
             if isinstance(run, WorkflowRun):
                 run.deliver(change.response)
+        elif change.status == "finished":
+            self._drop_ended(change.execution_id)
         elif change.lifecycle == "paused":
             self._drop_paused(change.execution_id)
         elif change.status == "pending_at" and change.lifecycle == "active" and not change.is_held:
@@ -112,9 +115,25 @@ class Executor:
         for run in list(self._runs.values()):
             if isinstance(run, WorkflowRun):
                 self._renew(run, before)
-        for resting in self._resting.values():
-            for newest in list(resting.values())[-1:]:
-                self._evict(resting, newest.function.component.max_hot)
+        self._evict_all()
+        self.wake()
+
+    def drain(self, wanted: bool) -> None:
+        """Take no more work and keep no workflow that waits, or work again; what runs goes on to its end."""
+        if wanted is not self._draining:
+            self._draining = wanted
+            self._evict_all()
+            self.wake()
+
+    def start_over(self, executor_id: ExecutorId) -> None:
+        """Go on as another executor: this one was declared dead, and others have its executions by now.
+
+        What the database still has of its runs is released, and counts for nothing.
+        """
+        self.services.executor_id = executor_id
+        self._runnable_by = None
+        for run in list(self._runs.values()):
+            run.drop("conflict")
         self.wake()
 
     def _renew(self, run: WorkflowRun, before: ExecutorPlan) -> None:
@@ -164,9 +183,15 @@ class Executor:
         if run is not None and run.state.lifecycle == "active":
             run.drop("paused")
 
+    def _drop_ended(self, execution_id: ExecutionId) -> None:
+        """Drop the run of what another host has ended. A run that has ended itself knows it."""
+        run = self._runs.get(execution_id)
+        if run is not None and run.state.status != "finished":
+            run.drop("conflict")
+
     def try_reserve(self, function: FunctionPlan) -> bool:
         """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
-        if self._stopping or self._occupied + self._backlog >= self._max_running:
+        if self._stopping or self._draining or self._occupied + self._backlog >= self._max_running:
             return False
         if not self.services.plan.offers(function) or function.component.max_running is not None:
             return False  # what is limited over the whole store is counted where it is locked
@@ -182,11 +207,16 @@ class Executor:
         component = run.function.component
         resting = self._resting.setdefault(component.name, {})
         resting[run.execution_id] = run
-        if len(resting) > component.max_hot:
-            self._evict(resting, component.max_hot)
+        self._evict(resting, component.max_hot)
         self._give_back(run)
 
-    def _evict(self, resting: dict[ExecutionId, Run], most: int) -> None:
+    def _evict_all(self) -> None:
+        for resting in self._resting.values():
+            for newest in list(resting.values())[-1:]:
+                self._evict(resting, newest.function.component.max_hot)
+
+    def _evict(self, resting: dict[ExecutionId, Run], max_hot: int) -> None:
+        most = 0 if self._draining else max_hot
         while len(resting) > most:
             resting.pop(next(iter(resting))).drop("evicted")
 
@@ -264,6 +294,8 @@ class Executor:
         run.task = self._tasks.create_task(self._carry_out(run, created), name=held.execution_id)
         if self._stopping:  # it was being locked when the stop began
             run.drop("stopping")
+        elif held.locked.executor_id != self.services.executor_id:  # it was being locked when the lease was lost
+            run.drop("conflict")
         if isinstance(run, WorkflowRun) and plan is not self.services.plan:
             self._renew(run, plan)
 
