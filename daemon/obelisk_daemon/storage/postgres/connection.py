@@ -135,6 +135,10 @@ class PostgresConnection:
         if self._pipeline is not None:
             self._pipeline.sync()
 
+    def roll_back(self) -> None:
+        """Roll back, past psycopg, which forgets at a ROLLBACK what is prepared: there might have been DDL."""
+        self.raw.pgconn.exec_(b"ROLLBACK")
+
     @contextmanager
     def pipelined(self) -> Iterator[None]:
         """Send what follows without waiting for the answers one by one."""
