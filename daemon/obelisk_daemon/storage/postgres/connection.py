@@ -4,6 +4,7 @@ In a pipeline a statement's answer is waited for only when it is looked at, so m
 round trip. psycopg's synchronous connection, on a thread, is what lets both databases run the same transactions.
 """
 
+import select
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -83,25 +84,27 @@ class _RowMaker:
 class PostgresCursor:
     """What a statement answers, once it is looked at."""
 
-    def __init__(self, cursor: psycopg.RawCursor[PostgresRow], settle: Callable[[], None]) -> None:
+    def __init__(self, cursor: psycopg.RawCursor[PostgresRow], connection: "PostgresConnection") -> None:
         self._cursor = cursor
-        self._settle = settle
+        self._connection = connection
 
     @property
     def rowcount(self) -> int:
         """Wait for the answer, and give how many rows were changed."""
-        self._settle()
+        self._connection.settle()
         return self._cursor.rowcount
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self._cursor.fetchall())
+        return iter(self.fetchall())
 
     def fetchone(self) -> Any:
         """Give the next row; None at the end."""
+        self._connection.flush()
         return self._cursor.fetchone()
 
     def fetchall(self) -> list[Row]:
         """Give the rows that are left."""
+        self._connection.flush()
         return [*self._cursor.fetchall()]
 
     def close(self) -> None:
@@ -123,7 +126,7 @@ class PostgresConnection:
         statement = self._statements[name]
         cursor = psycopg.RawCursor(self.raw, row_factory=self._makers[name])
         cursor.execute(statement.sql, statement.arrange(values), prepare=True, binary=True)
-        return PostgresCursor(cursor, self.settle)
+        return PostgresCursor(cursor, self)
 
     def executemany(self, name: str, values: Iterable[Values], /) -> None:
         """Send it once for each."""
@@ -132,8 +135,17 @@ class PostgresConnection:
 
     def settle(self) -> None:
         """Wait for the answers to all that was sent."""
+        self.flush()
         if self._pipeline is not None:
             self._pipeline.sync()
+
+    def flush(self) -> None:
+        """Send what is still here: psycopg would wait for answers for ever, while a long value is sent in part."""
+        wire = self.raw.pgconn
+        while wire.flush():
+            readable, _, _ = select.select([wire.socket], [wire.socket], [])
+            if readable:
+                wire.consume_input()
 
     def roll_back(self) -> None:
         """Roll back, past psycopg, which forgets at a ROLLBACK what is prepared: there might have been DDL."""
