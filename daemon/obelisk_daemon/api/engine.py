@@ -102,6 +102,9 @@ class LocalEngine:
         """Have a host take no more work, or take work again."""
         await self._services.store.set_draining(host, draining)
 
+    def _draining(self) -> str | None:
+        return "draining" if all(member.is_draining for member in self._executors.members) else None
+
     def status(self) -> DaemonStatus:
         """Describe the daemon now."""
         return DaemonStatus(
@@ -115,7 +118,7 @@ class LocalEngine:
             state_dir=str(self._state_dir),
             pid=os.getpid(),
             disk_full=_is_full(self._state_dir),
-            not_ready=self.not_ready,
+            not_ready=self.not_ready or self._draining(),
             degraded=self._degraded(),
             executors=tuple(_executor_info(member) for member in self._executors.members),
         )

@@ -71,6 +71,11 @@ class Executor:
         return self._max_running
 
     @property
+    def is_draining(self) -> bool:
+        """Tell if it takes no more work until it is told to."""
+        return self._draining
+
+    @property
     def hot(self) -> int:
         """Count the blocked workflows kept in memory."""
         return sum(len(resting) for resting in self._resting.values())

@@ -100,10 +100,10 @@ async def test_what_a_host_is_to_do_it_hears_by_its_heartbeat(still: Lab, clock:
         lease = await lease_of(one, clock, "first")
         await one.store.set_draining("first", draining=True)
         await lease.renew()
-        assert (lease.draining, one.members[0]._draining) == (True, True)
+        assert (lease.draining, one.members[0].is_draining) == (True, True)
         await one.store.set_draining("first", draining=False)
         await lease.renew()
-        assert (lease.draining, one.members[0]._draining) == (False, False)
+        assert (lease.draining, one.members[0].is_draining) == (False, False)
 
 
 async def test_a_host_whose_name_another_daemon_has_taken_stops(still: Lab, clock: ManualClock) -> None:
