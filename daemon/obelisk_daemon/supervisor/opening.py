@@ -19,6 +19,7 @@ from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.database import DatabaseKeeper
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
+from obelisk_daemon.storage.sqlite.moved import refuse_moved
 from obelisk_daemon.storage.sqlite.store import open_store
 
 _log: Final = structlog.get_logger("obeliskd")
@@ -82,6 +83,7 @@ async def open_database(opening: Opening) -> AsyncIterator[Opened]:
 @asynccontextmanager
 async def _sqlite(opening: Opening) -> AsyncIterator[Opened]:
     file, clock = opening.state_dir / "obelisk.db", SystemClock()
+    refuse_moved(file)
     async with open_store(file, opening.on_broken, metrics=opening.metrics) as store:
         keeper = SqliteKeeper(file, opening.state_dir / "cache", store.writer, clock.monotonic)
         try:
