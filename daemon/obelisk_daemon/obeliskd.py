@@ -112,15 +112,18 @@ def check(
 
 @app.command()
 def check_db(
-    file: Annotated[Path, typer.Argument(help="A database, such as a backup; a daemon may be using it.")],
+    database: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="A database, such as a backup; daemons may be using it.")
+    ],
     full: Annotated[bool, typer.Option("--full", help="Compare every row with the logs, not only a sample.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Look for damage in a database; exit with 0, 1 if there is any, or 65 if it is no database of this version."""
-    from obelisk_daemon.storage.sqlite.checking import check_database
+    from obelisk_daemon.supervisor.moving import check
 
+    found = _target(database, None, None) if "://" in database else Path(database)
     try:
-        report = check_database(file, full=full)
+        report = check(found, full=full)
     except OperatorError as error:
         typer.echo(f"obeliskd: {error}", err=True)
         raise typer.Exit(os.EX_DATAERR) from None
@@ -129,8 +132,8 @@ def check_db(
     else:
         for one in report.damage:
             typer.echo(f"{one.table} {one.subject}: {one.message}".lstrip())
-        found = "no damage" if report.ok else "damaged"
-        typer.echo(f"{file}: {found}, {report.executions} of {report.total} executions compared with their logs")
+        told = "no damage" if report.ok else "damaged"
+        typer.echo(f"{database}: {told}, {report.executions} of {report.total} executions compared with their logs")
     raise typer.Exit(0 if report.ok else 1)
 
 

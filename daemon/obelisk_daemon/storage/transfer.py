@@ -46,7 +46,7 @@ _OTHERWISE: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """What to move, and where to. `told` hears which table is copied, how many rows were before, and how many in all."""
+    """What to move, and where to. `told` hears which table is copied, after how many rows of how many."""
 
     source: Path
     target: Target
@@ -197,8 +197,8 @@ def _copied(
             copy.write(chunk)
     found = hashlib.sha256()
     with target.cursor().copy(f"COPY ({table.in_target}) TO STDOUT (FORMAT BINARY)") as copy:
-        for chunk in copy:
-            found.update(chunk)
+        for block in copy:
+            found.update(block)
     row = target.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 - our names
     assert row is not None
     if (row[0], found.digest()) != (table.rows, sent.digest()):

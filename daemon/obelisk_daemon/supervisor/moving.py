@@ -1,4 +1,4 @@
-"""Moving the data of a stopped daemon from SQLite to PostgreSQL."""
+"""What is done with databases without a daemon: moving one from SQLite to PostgreSQL, and checking one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,10 @@ import msgspec
 
 from obelisk_config import Postgresql
 from obelisk_daemon.errors import OperatorError
+from obelisk_daemon.storage.database import CheckReport
+from obelisk_daemon.storage.postgres.checking import check_database as check_postgres
 from obelisk_daemon.storage.postgres.connecting import Target
+from obelisk_daemon.storage.sqlite.checking import check_database as check_sqlite
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.storage.transfer import Transfer, TransferReport, transfer
 from obelisk_daemon.supervisor.opening import password_of
@@ -39,6 +42,17 @@ def move(wanted: Move, variables: Mapping[str, str]) -> TransferReport:
     password()  # what is missing is told now, not after the source was checked
     with _held(file):
         return transfer(Transfer(file, Target(wanted.target.url, password), wanted.host, wanted.told))
+
+
+def check(database: Path | Postgresql, *, full: bool) -> CheckReport:
+    """Look for damage in a database; the password of one at a URL is what libpq finds.
+
+    Raises:
+        OperatorError: it is no database of this version, or can't be read.
+    """
+    if isinstance(database, Postgresql):
+        return check_postgres(Target(database.url), full=full)
+    return check_sqlite(database, full=full)
 
 
 def _file(source: str) -> Path:
