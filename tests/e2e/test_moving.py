@@ -11,7 +11,11 @@ import pytest
 
 from tests.bench.filling import Filling, fill
 from tests.building import DIGEST
-from tests.e2e.daemon import OBELISK_CTL, OBELISKD, Run, run
+from tests.e2e.conftest import NewDaemon
+from tests.e2e.daemon import OBELISK_CTL, OBELISKD, Run, execution_id, run
+from tests.guests import manifest_entry
+
+FIBOA = "testing:fibo/workflow.fiboa"
 
 
 @pytest.fixture
@@ -79,3 +83,26 @@ def test_a_target_that_can_not_be_used_says_why(
     assert said in told.err
     assert "s3cr3t" not in told.err
     assert not (state_dir / "obelisk.db.moved").exists()
+
+
+def test_what_was_unfinished_goes_on_in_postgresql_where_it_was(new_daemon: NewDaemon, postgres: str) -> None:
+    daemon = new_daemon(manifest_entry("fibo-activity"), manifest_entry("fibo-workflow"))
+    daemon.start()
+    for number in (1, 2):
+        daemon.api.submit(execution_id(number), FIBOA, 10, 300)
+    daemon.api.until_version(execution_id(1), 20)
+    daemon.kill()
+    assert copy(daemon.state_dir, postgres).code == 0
+    daemon.manifest.write_text(daemon.manifest.read_text().replace("[daemon]", f'[daemon]\ndatabase = "{postgres}"'))
+    daemon.start()
+    for number in (1, 2):
+        assert daemon.api.result(execution_id(number)) == {"ok": 55}
+        versions = [event["version"] for event in daemon.api.events(execution_id(number))]
+        assert versions == [*range(len(versions))]
+    assert len(daemon.api.children(execution_id(1))) == 300
+    assert json.loads(daemon.ctl("db", "check", "--full", "--json").out)["ok"]
+    assert daemon.ctl("db", "stats").code == 0
+    refused = daemon.ctl("db", "backup", "copy.db")
+    assert (refused.code, "pg_dump" in refused.err) == (65, True)
+    assert "autovacuum" in daemon.ctl("db", "vacuum").err
+    assert daemon.terminate() == 0
