@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres import installed, new_database, shared
-from tests.stores import Place, Places, SqlitePlaces
+from tests.stores import Place, Places, PostgresPlaces, SqlitePlaces
 
 _DATABASE = "database"
 
@@ -43,11 +43,13 @@ def postgres(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[s
         yield url
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
     """Every kind of database, one after the other: the test runs once for each."""
-    assert request.param == "sqlite"
-    return SqlitePlaces(tmp_path)
+    if request.param == "sqlite":
+        return SqlitePlaces(tmp_path)
+    request.node.user_properties.append((_DATABASE, "postgresql"))
+    return PostgresPlaces(request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture
