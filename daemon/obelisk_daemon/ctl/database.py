@@ -103,6 +103,7 @@ def copy(
     session: Session,
     source: Annotated[str, typer.Argument(help="sqlite: and the state directory of a stopped daemon, or a backup.")],
     target: Annotated[str, typer.Argument(help="postgresql://USER@HOST/NAME of an empty database; no password.")],
+    *,
     password_file: Annotated[str | None, typer.Option(help="Where the password of the target is.")] = None,
     password_env: Annotated[str | None, typer.Option(help="The environment variable that has it.")] = None,
     host: Annotated[
