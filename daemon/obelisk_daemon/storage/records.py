@@ -121,10 +121,11 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class ResponseChange(msgspec.Struct, frozen=True):
-    """A response became durable."""
+    """A response became durable; `executor_id` is the executor that has its execution in memory, if one has."""
 
     execution_id: ExecutionId
     response: Response
+    executor_id: ExecutorId | None = None
 
 
 class StateChange(msgspec.Struct, frozen=True):

@@ -56,6 +56,13 @@ class Connection(Protocol):
         """Run it once for each."""
         ...
 
+    def guard(self, subject: str, /) -> bool:
+        """Keep the transactions of other hosts from what they guard by the same name, until this one ends.
+
+        False where there are no other hosts; else what was read before may have changed meanwhile.
+        """
+        ...
+
     def snapshot(self) -> AbstractContextManager[object]:
         """Have all that is read in the context read from one committed state."""
         ...

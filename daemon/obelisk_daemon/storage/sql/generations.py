@@ -8,7 +8,7 @@ from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.generations import AllowedFunction, Generation, QueueLimit, StoredComponent
 from obelisk_daemon.storage.sql import rows, steering
 from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.writer import GENERATION, Transaction
 
 
 def activate(
@@ -20,6 +20,7 @@ def activate(
     strands: bool,
 ) -> int:
     """Store the code, then make the generation the active one: compare and set on the one before."""
+    tx.connection.guard(GENERATION)
     row = tx.execute("active_generation").fetchone()
     newest = row["number"] if row is not None else 0
     if generation.number != newest + 1:

@@ -108,7 +108,14 @@ def _waiting(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_
 
 
 def _due(tx: Transaction, rule: Row, request: LockRequest) -> Iterator[Row]:
-    yield from tx.execute("due_in_queue", (*_place(rule), request.at))
+    """Read it in parts: on a database of several hosts, what was read is locked to the others."""
+    last: tuple[int, str] = (-1, "")
+    while True:
+        part = tx.execute("due_in_queue", (*_place(rule), request.at, *last, request.limit)).fetchall()
+        yield from part
+        if len(part) < request.limit:
+            return
+        last = _age(part[-1])
 
 
 def _forsaken(tx: Transaction, request: LockRequest) -> Iterator[_Queue]:
@@ -150,6 +157,8 @@ class _Room:
 
     def take(self, component: str) -> bool:
         if component not in self._left:
+            if self._tx.execute("limits_running", (component,)).fetchone() is not None:
+                self._tx.connection.guard(f"room {component}")
             row = self._tx.execute("room_to_run", (component,)).fetchone()
             self._left[component] = None if row is None else row["room"]
         left = self._left[component]

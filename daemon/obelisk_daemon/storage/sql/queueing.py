@@ -56,7 +56,10 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
     One that ends makes room under both limits, that of its component and that of all.
     """
     component = new.created.component
-    for limit in tx.execute("queue_room", (component,)).fetchall():
+    limits = tx.execute("queue_room", (component,)).fetchall()
+    if limits and tx.connection.guard("queues"):
+        limits = tx.execute("queue_room", (component,)).fetchall()
+    for limit in limits:
         if limit["waiting"] < limit["max_pending"]:
             continue
         whose = f'of "{component}"' if limit["component"] else "of all components"

@@ -61,7 +61,7 @@ class SqlStore:
         self._subscribers: list[Subscriber] = []
         self._observers: list[Observer] = []
         self._spare_runs: list[RunId] = []
-        self.writer = Writer(group_commit, self.publish, on_broken, self._observe, metrics)
+        self.writer = Writer(group_commit, self.publish_own, on_broken, self._observe, metrics)
         self.reads = reads
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -72,6 +72,10 @@ class SqlStore:
         """Tell every subscriber of a committed change."""
         for subscriber in self._subscribers:
             subscriber(change)
+
+    def publish_own(self, change: Change) -> None:
+        """Tell of a change that was committed here."""
+        self.publish(change)
 
     def observe(self, observer: Observer) -> None:
         """Have `observer` called with every turn in the life of an execution, after those who wait were woken."""

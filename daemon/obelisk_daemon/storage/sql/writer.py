@@ -18,6 +18,8 @@ from obelisk_daemon.storage.sql.connection import Connection
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
 _LARGEST_GROUP: Final = 1_000
+GENERATION: Final = "generation"
+"""What an activation guards; on a database of several hosts every group of transactions shares in it."""
 
 
 class Transaction:

@@ -64,7 +64,7 @@ def respond(tx: Transaction, new: NewResponse) -> None:
     body = codec.encode(new.item)
     tx.execute("insert_response", (new.execution_id, seq, new.created_at, new.join_set, body))
     response = Response(seq, new.created_at, new.join_set, new.item)
-    tx.changes.append(ResponseChange(new.execution_id, response))
+    tx.changes.append(ResponseChange(new.execution_id, response, row["executor_id"]))
     tx.changes.append(
         StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"], row["run_id"] is not None)
     )

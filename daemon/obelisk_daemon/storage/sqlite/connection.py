@@ -28,6 +28,10 @@ class SqliteConnection:
         """Run it once for each."""
         self.raw.executemany(SQL[name], values)
 
+    def guard(self, _: str, /) -> bool:
+        """Do nothing: nobody else writes."""
+        return False
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read from one committed state."""

@@ -40,7 +40,7 @@ UPDATE execution SET
     status = CASE WHEN status = 'blocked' AND join_set = :join_set AND join_missing <= 1
         THEN 'pending_at' ELSE status END
 WHERE execution_id = :execution_id AND status <> 'finished'
-RETURNING response_count, status, lifecycle, due_at, run_id;
+RETURNING response_count, status, lifecycle, due_at, run_id, executor_id;
 
 -- name: insert_response
 INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?);
@@ -110,8 +110,8 @@ FROM (
 -- name: due_in_queue
 SELECT * FROM execution INDEXED BY execution_queue
 WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ? AND ffqn = ? AND labels = ?
-  AND due_at <= ?
-ORDER BY due_at, execution_id;
+  AND due_at <= ? AND (due_at, execution_id) > (?, ?)
+ORDER BY due_at, execution_id LIMIT ?;
 
 -- Workflows that another executor keeps in memory, and has not gone on with in the time it had after their response.
 -- In two parts, so that it passes over all that the asking executor has in memory itself.
@@ -181,6 +181,9 @@ SELECT max_running - (
     SELECT count(*) FROM execution WHERE status = 'locked' AND status <> 'finished' AND component = l.component
 ) AS room
 FROM queue_limit l WHERE l.component = ? AND l.max_running IS NOT NULL;
+
+-- name: limits_running
+SELECT 1 FROM queue_limit WHERE component = ? AND max_running IS NOT NULL;
 
 -- name: rank_of
 SELECT 9 - coalesce(?, (SELECT priority FROM allowed WHERE ffqn = ?), 5) AS rank;

@@ -1,0 +1,134 @@
+"""Group commit on PostgreSQL: one transaction, sent without waiting for each statement, committed once.
+
+What fails alone is told alone: the application's refusals go back to a savepoint; where PostgreSQL itself refuses
+something, the whole group is rolled back, and the writer runs each of it in a group of its own.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+
+from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.postgres.connecting import PATIENCE, PostgresThread
+from obelisk_daemon.storage.postgres.connection import PostgresConnection
+from obelisk_daemon.storage.records import VersionConflictError
+from obelisk_daemon.storage.sql.writer import GENERATION, GroupLostError, Transaction, WriteTicket
+
+_Group = Sequence[WriteTicket[Any]]
+_TRIES: Final = 5
+"""How often a group is tried that others were in the way of."""
+_IN_THE_WAY: Final = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.UniqueViolation,  # both looked, and none had it
+    errors.LockNotAvailable,
+)
+
+
+class PostgresGroupCommit:
+    """`GroupCommit` on the one connection of this daemon that writes. `writer` names it among all daemons."""
+
+    def __init__(self, thread: PostgresThread, writer: str) -> None:
+        self._thread = thread
+        self._writer = writer
+        self._number = 0
+
+    async def commit(self, group: _Group) -> None:
+        """Run every transaction of the group and commit once, however often the connection is lost meanwhile."""
+        await self._thread.own(lambda thread: self._commit(thread, group))
+
+    def _commit(self, thread: PostgresThread, group: _Group) -> None:
+        end, tries = time.monotonic() + PATIENCE, 0
+        while True:
+            connection = self._connected(thread)
+            self._number += 1
+            try:
+                return self._attempt(connection, group)
+            except psycopg.Error as error:
+                if connection.raw.closed:
+                    thread.drop()
+                    if self._was_committed(thread):
+                        return None
+                    if time.monotonic() > end:
+                        raise _lost(error) from error
+                elif isinstance(error, _IN_THE_WAY) and tries < _TRIES:
+                    tries += 1
+                else:
+                    raise _lost(error) from error
+
+    def _connected(self, thread: PostgresThread) -> PostgresConnection:
+        try:
+            return thread.connected()
+        except StorageUnavailableError as error:
+            raise GroupLostError(error) from error
+
+    def _attempt(self, connection: PostgresConnection, group: _Group) -> None:
+        try:
+            with connection.pipelined():
+                connection.execute("begin")
+                connection.execute("note_commit", (self._writer, self._number))
+                connection.execute("guard_shared", (GENERATION,))
+                for ticket in group:
+                    _run(connection, ticket, alone=len(group) == 1)
+                connection.settle()
+                connection.execute("commit")
+                connection.settle()
+        except (psycopg.Error, GroupLostError):
+            _roll_back(connection)
+            raise
+
+    def _was_committed(self, thread: PostgresThread) -> bool:
+        """Read what became of a group whose connection was lost: its number is there if, and only if, all of it is."""
+        try:
+            connection = thread.connected()
+            connection.execute("begin")
+            row = connection.execute("last_commit", (self._writer,)).fetchone()
+            connection.execute("commit")
+        except (psycopg.Error, StorageUnavailableError) as error:
+            message = f"the connection was lost at a commit, and its outcome can't be read: {error}"
+            raise OutcomeUnknownError("commit_failed", message) from error
+        return row is not None and row["number"] == self._number
+
+
+def _run(connection: PostgresConnection, ticket: WriteTicket[Any], *, alone: bool) -> None:
+    ticket.error = ticket.result = None
+    if ticket.after is not None and ticket.after.error is not None:
+        ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
+        return
+    # what a run adds is hardly ever refused: no savepoint for it, of which PostgreSQL should have few
+    saved = not alone and ticket.subject is None
+    if saved:
+        connection.execute("savepoint")
+    transaction = Transaction(connection)
+    try:
+        ticket.result = ticket.work(transaction)
+    except psycopg.Error:
+        raise
+    except Exception as error:
+        if not saved and not alone:
+            raise GroupLostError(StorageUnavailableError("storage_failed", str(error))) from error
+        ticket.error = error
+        connection.execute("back" if saved else "rollback")
+        if alone:
+            connection.execute("begin")
+    else:
+        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
+        if saved:
+            connection.execute("release")
+
+
+def _roll_back(connection: PostgresConnection) -> None:
+    if not connection.raw.closed:
+        try:
+            connection.execute("rollback")
+        except psycopg.Error:
+            connection.raw.close()  # of no use any more; and what it had begun ends with it
+
+
+def _lost(error: psycopg.Error) -> GroupLostError:
+    code = "storage_full" if isinstance(error, errors.DiskFull) else "storage_failed"
+    return GroupLostError(StorageUnavailableError(code, f"the database refused the write: {error}"))
