@@ -1,11 +1,11 @@
-"""Environments of peers, each made once and kept beside what is built: none of them is a dependency of ours."""
+"""Environments of peers, each made once and kept in the checkout: none of them is a dependency of ours."""
 
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-_KEPT: Final = Path(__file__).parents[1] / "build" / "peers"
+_KEPT: Final = Path(__file__).parents[3] / ".venv-peers"
 
 
 def python_with(name: str, *requirements: str) -> Path:
