@@ -13,6 +13,7 @@ from obelisk_config.tables import TableOf
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/=-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _WIT: Final = r"%?[a-zA-Z][a-zA-Z0-9-]*"
 _FFQN: Final = re.compile(rf"{_WIT}:{_WIT}/{_WIT}(@[0-9A-Za-z.+-]+)?\.{_WIT}", re.ASCII)
@@ -37,6 +38,11 @@ def name(text: str) -> str:
 def label(text: str) -> str:
     """Check a label."""
     return _matching(_LABEL, text, "is not a label")
+
+
+def own_host(text: str) -> str:
+    """Check the name that a host has among those that share a database."""
+    return _matching(_HOST, text, "is not the name of a host")
 
 
 def digest(text: str) -> str:
@@ -157,6 +163,13 @@ NAME: Final = Text(
     "a name begins with a letter and has letters, digits, - and _, at most 64 in all",
     name,
     _NAME.pattern,
+)
+HOST: Final = Text(
+    "a name in quotes",
+    "bad_name",
+    "the name of a host has letters, digits, ., - and _",
+    own_host,
+    _HOST.pattern,
 )
 LABEL: Final = Text(
     "a label in quotes",

@@ -77,6 +77,18 @@ DAEMON: Final = TableOf(
             "Whether traces are sent by OpenTelemetry (pip install obeliskd[otel]), as the OTEL_* variables say.",
             default=False,
         ),
+        Key(
+            "host",
+            forms.HOST,
+            'The name of this host among those that share a database; "auto" is that of the machine.',
+            "auto",
+        ),
+        Key(
+            "manifest",
+            Choice(("file", "database")),
+            'What decides what runs: each host\'s "file", or the "database", where one host puts it by a reload.',
+            "file",
+        ),
     ),
 )
 

@@ -111,6 +111,9 @@ class Daemon(msgspec.Struct, frozen=True):
     log: Log
     stop_grace: timedelta
     traces: bool
+    host: str
+    """`auto`: the name of the machine, or `local` where no other host can share the database."""
+    manifest: Literal["file", "database"]
 
 
 class Executor(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """What `obeliskd` does without a daemon: read how it is to start, check a manifest, replay a saved log."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +8,14 @@ import msgspec
 
 from obelisk_config import Daemon as DaemonSettings
 from obelisk_config import (
+    Database,
     Diagnostic,
+    Executor,
     Manifest,
     ManifestError,
+    Postgresql,
     Severity,
+    Sqlite,
     Surroundings,
     TcpListen,
     draft,
@@ -40,13 +45,35 @@ class Beginning(msgspec.Struct, frozen=True):
     options: Options
     settings: DaemonSettings
     """As the file has them; of an unreadable one the defaults, since the database is looked for there."""
+    executors: tuple[Executor, ...]
     source: bytes = b""
     problem: ManifestError | OperatorError | None = None
+    tells_database: bool = False
+    """Whether the file could be read as far as that; if not, the settings have SQLite's, which may be another."""
 
     @property
     def state_dir(self) -> Path:
         """Give the state directory, with symbolic links followed, as messages name it."""
         return Path(self.settings.state_dir).resolve()
+
+    def on(self, database: Database) -> "Beginning":
+        """Give the same on the database that is opened."""
+        return msgspec.structs.replace(self, settings=msgspec.structs.replace(self.settings, database=database))
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell if other hosts may be on the database, too."""
+        return isinstance(self.settings.database, Postgresql)
+
+    @property
+    def host(self) -> str:
+        """Give the name of this host among those that share its database.
+
+        A state directory belongs to one daemon, whatever its machine is called by now.
+        """
+        if self.settings.host != "auto":
+            return self.settings.host
+        return socket.gethostname() if self.is_shared else "local"
 
 
 def begin(options: Options) -> Beginning:
@@ -55,16 +82,25 @@ def begin(options: Options) -> Beginning:
         source = options.manifest.read_bytes()
     except OSError as error:
         message = f"the manifest {options.manifest} can't be read: {error.strerror}; name it with --manifest"
-        return Beginning(options, _settings(options, b""), problem=OperatorError("manifest_unreadable", message))
+        return _unread(options, b"", OperatorError("manifest_unreadable", message))
     try:
-        return Beginning(options, _settings(options, source), source)
+        manifest = draft(source, options.manifest, options.surroundings).manifest
     except ManifestError as error:
         # Its own state_dir can't be read either: with --state-dir or under systemd, what ran before is found.
-        return Beginning(options, _settings(options, b""), source, error)
+        return _unread(options, source, error)
+    return Beginning(options, manifest.daemon, manifest.executors, source, tells_database=_tells_database(manifest))
 
 
-def _settings(options: Options, source: bytes) -> DaemonSettings:
-    return draft(source, options.manifest, options.surroundings).manifest.daemon
+def _unread(options: Options, source: bytes, problem: ManifestError | OperatorError) -> Beginning:
+    defaults = draft(b"", options.manifest, options.surroundings).manifest
+    return Beginning(options, defaults.daemon, defaults.executors, source, problem)
+
+
+def _tells_database(manifest: Manifest) -> bool:
+    """Tell SQLite that is meant from a database that is wrongly written, for which it stands in."""
+    daemon = manifest.document.values.get("daemon", {})
+    written = daemon.get("database", "sqlite") if isinstance(daemon, dict) else None
+    return written == "sqlite" or manifest.daemon.database != Sqlite()
 
 
 async def check_manifest(options: Options, source: bytes, cache_dir: Path) -> Candidate:

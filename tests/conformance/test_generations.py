@@ -14,6 +14,7 @@ from obelisk_daemon.storage.generations import (
     AllowedFunction,
     Generation,
     GenerationRow,
+    Proposal,
     QueueLimit,
     StoredComponent,
     WorkInProgress,
@@ -34,6 +35,7 @@ from tests.conformance.world import World
 
 pytestmark = pytest.mark.anyio
 OLDEST = 1 << 62
+HOSTS = ("here", "there")
 
 
 def generation(number: int, **changes: object) -> Generation:
@@ -87,7 +89,7 @@ async def test_a_generation_that_does_not_follow_the_active_one_leaves_nothing(w
     assert refused.value.code == "generation_conflict"
     assert await world.store.active_generation() == generation(2)
     assert await world.store.component_code(OTHER_DIGEST) is None
-    assert await world.store.proposal("here") == "file 2"
+    assert await world.store.proposal("here") == Proposal("file 2", 2)
     assert len(await world.store.generations(OLDEST, 10)) == 2
 
 
@@ -95,21 +97,27 @@ async def test_each_host_has_the_last_file_of_its_own_that_became_a_generation(w
     assert await world.store.proposal("here") is None
     await world.store.activate(generation(2), [], ("here", "one"))
     await world.store.activate(generation(3), [], ("there", "two"))
-    assert (await world.store.proposal("here"), await world.store.proposal("there")) == ("one", "two")
+    assert (await world.store.proposal("here"), await world.store.proposal("there")) == (
+        Proposal("one", 2),
+        Proposal("two", 3),
+    )
     await world.store.activate(generation(4), [], ("here", "three"))
-    assert (await world.store.proposal("here"), await world.store.proposal("there")) == ("three", "two")
+    assert (await world.store.proposal("here"), await world.store.proposal("there")) == (
+        Proposal("three", 4),
+        Proposal("two", 3),
+    )
 
 
 async def test_a_generation_that_comes_of_no_file_leaves_the_last_file_alone(world: World) -> None:
     await world.store.activate(generation(2), [], ("here", "one"))
     await world.store.activate(generation(3, cause="rollback", restored=1), [])
-    assert await world.store.proposal("here") == "one"
+    assert await world.store.proposal("here") == Proposal("one", 2)
 
 
 async def test_a_hosts_file_that_is_active_already_is_noted_and_makes_no_generation(world: World) -> None:
     await world.store.activate(generation(2), [], ("here", "one"))
-    await world.store.note_proposal("here", "two")
-    assert await world.store.proposal("here") == "two"
+    await world.store.note_proposal("here", Proposal("two", 1))
+    assert await world.store.proposal("here") == Proposal("two", 1)
     assert [row.number for row in await world.store.generations(OLDEST, 10)] == [2, 1]
 
 

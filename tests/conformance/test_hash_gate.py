@@ -54,6 +54,27 @@ async def test_of_1000_executions_an_outdated_executor_takes_none_until_it_is_br
     assert await world.lock(runnable=current) == []
 
 
+async def test_an_executor_takes_nothing_that_it_knows_by_other_settings_only(world: World) -> None:
+    """Where it may connect to, say, or how long it may run: the code is the same, and labels tell nothing of it."""
+    await world.submit_many([created(), created(WORKFLOW)])
+    both = {ACTIVITY: AllowedFunction(DIGEST, "fibo"), WORKFLOW: AllowedFunction(DIGEST, "orders")}
+    await world.activate(2, both)
+    stricter = msgspec.structs.replace(both[ACTIVITY], settings="stricter")
+    await world.activate(3, both | {ACTIVITY: stricter})
+    await world.activate(4, both | {ACTIVITY: stricter})
+    assert [held.created.ffqn for held in await world.lock(generation=2)] == [WORKFLOW]
+    assert [held.created.ffqn for held in await world.lock(generation=3)] == [ACTIVITY]
+
+
+async def test_settings_that_come_back_are_other_ones_than_those_between(world: World) -> None:
+    await world.submit()
+    for number, settings in ((2, "one"), (3, "two"), (4, "one")):
+        await world.allow(number, settings=settings)
+    assert await world.lock(generation=2) == []
+    assert await world.lock(generation=3) == []
+    assert len(await world.lock(generation=4)) == 1
+
+
 async def call_of_its_own(world: World, digest: str = DIGEST) -> Append:
     """Have a workflow ask for a child that its executor locks for itself in the same transaction."""
     made = (await world.workflow()).call(world.now, 1, keep=True)

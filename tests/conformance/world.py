@@ -124,6 +124,7 @@ class World:
         at: Instant | None = None,
         labels: Collection[str] = (),
         abi: int = HOST_ABI,
+        generation: int = 1 << 62,
         checked: bool = True,
     ) -> list[Held]:
         """Lock what is due; unless `checked`, without a look at every row after it."""
@@ -133,7 +134,9 @@ class World:
 
         known = runnable.items() if isinstance(runnable, Mapping) else runnable
         functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in known]
-        request = LockRequest(executor, at or self.now, limit, functions, self._new_run, frozenset(labels), abi)
+        request = LockRequest(
+            executor, at or self.now, limit, functions, self._new_run, frozenset(labels), abi, generation
+        )
         held = await self.store.lock(request)
         if checked:
             await self.check()

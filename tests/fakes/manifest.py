@@ -2,9 +2,9 @@
 
 from obelisk_config.difference import ComponentChange, Difference, SettingChange
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.control import FileState, ManifestState, OlderCode, VerdictReport
-from obelisk_daemon.deployment.deployer import Wish
+from obelisk_daemon.deployment.control import FileState, HostState, ManifestState, OlderCode, VerdictReport
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.deployment.replay_gate import Divergence, Forecast
 from obelisk_daemon.deployment.reports import ComponentReport, DiagnosticReport, InterfaceReport, PlanReport
 from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError
@@ -61,6 +61,7 @@ class FakeManifest:
         self.drifting: tuple[Drift, ...] = ()
         self.refusal: LastRefusal | None = None
         self.older: tuple[OlderCode, ...] = ()
+        self.hosts: tuple[HostState, ...] = (HostState("local", 3),)
         self.planned = PLAN
         self.verdict = VerdictReport(outcome="active", generation=4)
         self.wishes: list[Wish] = []
@@ -75,6 +76,7 @@ class FakeManifest:
             path="/etc/obelisk/obelisk.toml",
             file=await self.file_state(),
             older_code=self.older,
+            hosts=self.hosts,
         )
 
     async def file_state(self) -> FileState:

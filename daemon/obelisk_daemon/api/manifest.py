@@ -18,8 +18,8 @@ from obelisk_daemon.api.manifest_documents import (
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.requests import MAX_NAME, MAX_POSITION, ApiRequest, Limit, services_of
 from obelisk_daemon.deployment.control import VerdictReport
-from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.impact import Leave
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.deployment.reports import PlanReport
 
 _MAX_MANIFEST: Final = 8 << 20

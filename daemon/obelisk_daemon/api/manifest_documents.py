@@ -26,6 +26,13 @@ class OlderCodeDocument(msgspec.Struct, frozen=True):
     unfinished: int
 
 
+class HostGenerationDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A live host on the database, and the generation that it runs; left out: it has not said so yet."""
+
+    host: str
+    generation: int | None = None
+
+
 class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The active generation, where the disk differs from it, and what became of the file last."""
 
@@ -35,6 +42,7 @@ class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     file: str
     drift: list[DriftDocument]
     older_code: list[OlderCodeDocument]
+    hosts: list[HostGenerationDocument]
     restored: int | None = None
     refused: RefusalDocument | None = None
 
@@ -97,6 +105,7 @@ def manifest(state: ManifestState) -> ManifestDocument:
         file=state.path,
         drift=describing.drift(state.file),
         older_code=[OlderCodeDocument(one.component, one.ffqn, one.digest, one.unfinished) for one in state.older_code],
+        hosts=[HostGenerationDocument(one.host, one.generation) for one in state.hosts],
         restored=state.restored,
         refused=None if refusal is None else RefusalDocument(refusal.stage, refusal.text, refusal.summary),
     )

@@ -9,7 +9,7 @@ from obelisk_config.difference import Difference
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.control import FileState, ManifestState, VerdictReport
-from obelisk_daemon.deployment.deployer import Wish
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.deployment.rehearsal import ReplayReport
 from obelisk_daemon.deployment.reports import PlanReport
 from obelisk_daemon.execution.events import Intent

@@ -44,12 +44,15 @@ def status(session: Session) -> int:
         output.document(document)
         return OK
     refused = document.get("refused")
+    behind = [one for one in document["hosts"] if one.get("generation") != document["generation"]]
     older = [f"{one['unfinished']} of {one['ffqn']} on {one['digest'][:19]}" for one in document["older_code"]]
     output.fields(
         {
             "generation": f"{document['generation']}, active since {document['activated_at']} ({origin(document)})",
             "file": document["file"],
             "drift": "\n".join(f"{one['subject']}: {one['message']} ({one['path']})" for one in document["drift"]),
+            "hosts": "" if len(document["hosts"]) == 1 else ", ".join(one["host"] for one in document["hosts"]),
+            "hosts behind": "\n".join(map(runs, behind)),
             "older code": "\n".join(older),
             "refused": None if refused is None else f"at the stage {refused['stage']}:\n{refused['text']}",
         }
@@ -185,7 +188,16 @@ def _decided(session: Session, what: str, wish: dict[str, object]) -> int:
         session.output.line(f"unchanged: {report['message']}")
     else:
         session.output.line(f"generation {report['generation']} is active")
+        for one in report.get("behind", ()):
+            session.output.line(f"host {runs(one)}: until it follows, it takes nothing of what changed")
     return BAD_MANIFEST if refused else OK
+
+
+def runs(host: dict[str, Any]) -> str:
+    """Say which generation a host runs."""
+    return (
+        f"{host['host']} runs generation {host['generation']}" if host.get("generation") else f"{host['host']} starts"
+    )
 
 
 def _read(file: str) -> bytes:

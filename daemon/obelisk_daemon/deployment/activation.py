@@ -1,5 +1,6 @@
 """Making a checked manifest the active generation: one transaction, after which the database refuses other code."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -86,7 +87,7 @@ async def activate(
 def _allowed(candidate: Candidate) -> dict[str, AllowedFunction]:
     allowed = {}
     for spec in candidate.manifest.components:
-        component = candidate.components[spec.name]
+        component, settings = candidate.components[spec.name], _settings(spec, candidate)
         for ffqn in component.exports:
             allowed[str(ffqn)] = AllowedFunction(
                 digest=component.digest,
@@ -94,10 +95,18 @@ def _allowed(candidate: Candidate) -> dict[str, AllowedFunction]:
                 on_upgrade=spec.on_upgrade,
                 labels=_labels(spec, str(ffqn)),
                 priority=spec.priority,
+                settings=settings,
             )
     for stub in candidate.stubs.values():
         allowed |= {str(ffqn): AllowedFunction(stub.digest, stub.name) for ffqn in stub.exports}
     return allowed
+
+
+def _settings(spec: ComponentSpec, candidate: Candidate) -> str:
+    """Name all that is said of a component, but for where its file is: its code is in the database."""
+    secrets = {name: candidate.manifest.secrets[name] for name in spec.secrets}
+    said = msgspec.json.encode((msgspec.structs.replace(spec, path=""), secrets), order="sorted")
+    return hashlib.sha256(said).hexdigest()
 
 
 def _labels(spec: ComponentSpec, ffqn: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What an operator does with the manifest: see its state and history, plan, reload, roll back."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -7,11 +8,14 @@ import msgspec
 from obelisk_config import ManifestError, render
 from obelisk_config.difference import Difference, compare
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.deployment.deployer import Deployer, Verdict, Wish
+from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.following import Following
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal, ManifestFile
+from obelisk_daemon.deployment.proposal import Verdict, Wish
 from obelisk_daemon.deployment.reports import DiagnosticReport, Planner, PlanReport, diagnostics
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.storage.generations import Cause, Generation, GenerationRow, WorkInProgress
+from obelisk_daemon.storage.hosts import KnownHost
 
 
 class HistoryStore(Protocol):
@@ -35,6 +39,13 @@ class OlderCode(msgspec.Struct, frozen=True):
     unfinished: int
 
 
+class HostState(msgspec.Struct, frozen=True):
+    """A live host on the database, and the generation that it runs; None: it has not said so yet."""
+
+    host: str
+    generation: int | None
+
+
 class FileState(msgspec.Struct, frozen=True):
     """Where the disk differs from what is active, and why the file's last content was refused, if it was."""
 
@@ -52,10 +63,16 @@ class ManifestState(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     file: FileState
     older_code: tuple[OlderCode, ...]
+    hosts: tuple[HostState, ...]
+    """Those that are alive, by their names."""
 
 
 class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a reload or a rollback. `generation` is the active one; `text` is for people."""
+    """What became of a reload or a rollback. `generation` is the active one; `text` is for people.
+
+    `behind` are the live hosts that did not run it yet after the time that was given to them. Until they do, they take
+    nothing of what it changes.
+    """
 
     outcome: str
     generation: int
@@ -63,13 +80,17 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     message: str = ""
     diagnostics: list[DiagnosticReport] = []
     text: str = ""
+    behind: list[HostState] = []
 
 
 class ManifestControl:
     """Carries out what operators ask."""
 
-    def __init__(self, deployer: Deployer, file: ManifestFile, planner: Planner, store: HistoryStore) -> None:
+    def __init__(
+        self, deployer: Deployer, file: ManifestFile, planner: Planner, store: HistoryStore, following: Following
+    ) -> None:
         self._deployer = deployer
+        self._following = following
         self._file = file
         self._planner = planner
         self._store = store
@@ -85,6 +106,7 @@ class ManifestControl:
             path=str(self._file.file.absolute()),
             file=await self.file_state(),
             older_code=await self._older_code(),
+            hosts=_states(await self._following.hosts()),
         )
 
     async def file_state(self) -> FileState:
@@ -106,7 +128,7 @@ class ManifestControl:
             OperatorError: it can't be read.
             ConflictError: `plan_outdated`.
         """
-        return verdict_report(await self._file.reload(wish))
+        return await self._settled(await self._file.reload(wish))
 
     async def roll_back(self, number: int | None, wish: Wish) -> VerdictReport:
         """Make a generation of an old one: by default of the one before the active one.
@@ -118,7 +140,15 @@ class ManifestControl:
             number = self._deployer.active.generation.number - 1
         if number < 1:
             raise CallerError("nothing_before", "there is no generation before the active one")
-        return verdict_report(await self._deployer.roll_back(number, wish))
+        return await self._settled(await self._deployer.roll_back(number, wish))
+
+    async def _settled(self, verdict: Verdict) -> VerdictReport:
+        """Report once all hosts run it, or after their time is over."""
+        report = verdict_report(verdict)
+        if verdict.outcome != "active":
+            return report
+        behind = _states(await self._following.behind(verdict.generation))
+        return msgspec.structs.replace(report, behind=list(behind))
 
     async def history(self, before: int | None, limit: int) -> list[GenerationRow]:
         """Read the generations, newest first."""
@@ -133,7 +163,7 @@ class ManifestControl:
         active = self._deployer.active.generation
         if number is None or number == active.number:
             return active
-        return (await self._deployer.stored_manifest(number))[0]
+        return (await self._deployer.stored.manifest(number))[0]
 
     async def difference(self, before: int, after: int) -> Difference:
         """Compare two generations.
@@ -143,7 +173,7 @@ class ManifestControl:
             CallerError: `generation_unreadable`: an older version of the daemon accepted it.
         """
         try:
-            (_, old), (_, new) = [await self._deployer.stored_manifest(number) for number in (before, after)]
+            (_, old), (_, new) = [await self._deployer.stored.manifest(number) for number in (before, after)]
         except ManifestError as error:
             raise CallerError("generation_unreadable", f"this version can't read one of them: {error}") from error
         return compare(old, new)
@@ -155,6 +185,10 @@ class ManifestControl:
             for one in await self._store.work_in_progress()
             if one.started and one.ffqn in allowed and allowed[one.ffqn].digest != one.digest
         )
+
+
+def _states(hosts: Iterable[KnownHost]) -> tuple[HostState, ...]:
+    return tuple(HostState(one.host, one.generation) for one in hosts)
 
 
 def verdict_report(verdict: Verdict) -> VerdictReport:

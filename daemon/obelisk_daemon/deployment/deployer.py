@@ -6,81 +6,34 @@ through here, one after the other.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 import structlog
 
 from obelisk_config import Daemon as DaemonSettings
-from obelisk_config import Diagnostic, Manifest, Span, Surroundings, at, draft
+from obelisk_config import Diagnostic, Executor, Manifest, Span, at
 from obelisk_config.difference import Difference, compare, restart_only
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import ActivationStore, Origin, activate
 from obelisk_daemon.deployment.candidate import Files
 from obelisk_daemon.deployment.checking import Candidate, Refusal, Stage, check
-from obelisk_daemon.deployment.impact import Assessor, EventReader, Impact, Leave
+from obelisk_daemon.deployment.impact import Assessor, EventReader
 from obelisk_daemon.deployment.planning import Linker, plan_generation
+from obelisk_daemon.deployment.proposal import Active, Examined, Verdict, Wish
 from obelisk_daemon.deployment.settling import cut_off, hash_of
-from obelisk_daemon.errors import ConflictError, NotFoundError
-from obelisk_daemon.executor.plan import ExecutorPlan
+from obelisk_daemon.deployment.stored import Recognized, StoredGenerations, Surrounds, owned, pinned
+from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.generations import Generation
+from obelisk_daemon.storage.generations import Generation, Proposal
 from obelisk_daemon.wasm.compile import Compiler
 
-Outcome: TypeAlias = Literal["active", "unchanged", "refused"]
 _STAGES: Final[tuple[Stage, ...]] = ("parsed", "validated", "compiled", "linked", "staged", "active")
 _ATTEMPTS: Final = 3
 _log = structlog.get_logger("deployment")
-
-
-class Surrounds(msgspec.Struct, frozen=True):
-    """What manifests are read with: the file, what its defaults depend on, and whether digests may be left out.
-
-    `host` names this machine among those that share a database.
-    """
-
-    file: Path
-    surroundings: Surroundings
-    host: str
-    dev: bool = False
-
-
-class Active(msgspec.Struct, frozen=True):
-    """The active generation, as it was stored, and as it runs."""
-
-    generation: Generation
-    candidate: Candidate
-    plan: ExecutorPlan
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """What comes with a proposal: what the operator allows to be lost, and the plan that was seen before."""
-
-    leaves: frozenset[Leave] = frozenset()
-    token: str | None = None
-    anew: bool = False
-    """Check also what became a generation before: files changed that it takes as they are."""
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of a proposal. `generation` is the active one by then; `stage` is what a refused one didn't reach."""
-
-    outcome: Outcome
-    generation: int
-    stage: Stage | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    message: str = ""
-
-
-class Examined(msgspec.Struct, frozen=True):
-    """A manifest without errors, and what its activation would change."""
-
-    candidate: Candidate
-    difference: Difference
-    impact: Impact
 
 
 class Deployer:
@@ -102,6 +55,7 @@ class Deployer:
     ) -> None:
         self._store = store
         self._assessor = Assessor(store, reader, compiler)
+        self.stored = StoredGenerations(store, compiler, surrounds)
         self._compiler = compiler
         self._clock = clock
         self._surrounds = surrounds
@@ -112,6 +66,8 @@ class Deployer:
         self.linker = Linker()
         self.running: DaemonSettings | None = None
         """The `[daemon]` that this process was started with."""
+        self.executors: tuple[Executor, ...] = ()
+        """Those of this host. Where the database is shared, its own file has them."""
         self._latest: Generation | None = None
         """The active one in the database, which may be none that runs here."""
         self._active: Active | None = None
@@ -123,6 +79,16 @@ class Deployer:
         assert self._active is not None
         return self._active
 
+    @property
+    def has_active(self) -> bool:
+        """Tell if anything runs here yet."""
+        return self._active is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Tell if the database has no generation, as far as this host knows."""
+        return self._latest is None
+
     async def resume(self) -> Active | None:
         """Make what the database has as active run in this process; None where there is nothing.
 
@@ -130,19 +96,37 @@ class Deployer:
             Refusal: it can't run here: this version of the daemon or this machine can't use it.
         """
         self._latest = await self._store.active_generation()
-        if self._latest is None:
+        return None if self._latest is None else await self._run(self._latest)
+
+    async def follow(self) -> Active | None:
+        """Run what another host made active meanwhile; None where nothing is newer than what runs here.
+
+        Raises:
+            Refusal, ObeliskError: it can't run here. What ran before goes on, as far as the database allows it.
+        """
+        async with self._turn:
+            return await self._follow()
+
+    async def _follow(self) -> Active | None:
+        newest = await self._store.active_generation()
+        if newest is None or (self._active is not None and newest.number <= self._active.generation.number):
             return None
-        candidate = await self._restored(self._latest)
+        self._latest = newest
+        active = await self._run(newest)
+        _log.info("generation_followed", generation=newest.number, components=len(newest.components))
+        return active
+
+    async def _run(self, generation: Generation) -> Active:
+        candidate = await self.stored.candidate(generation)
         impact = await self._assessor.assess(candidate, {})
         for loss in impact.losses:
             _log.error("older_code_lost", code=loss.code, detail=loss.message)
-        plan = plan_generation(candidate, self._latest.number, self.linker, impact.retained)
-        self._take(Active(self._latest, candidate, plan))
-        return self._active
+        plan = plan_generation(candidate, generation.number, self.linker, impact.retained)
+        return self._take(Active(generation, candidate, plan, self._executors_of(candidate.manifest)))
 
-    async def is_proposed(self, source: bytes) -> bool:
-        """Tell if this file became a generation before: then the database decides what is active, and not the file."""
-        return not self._surrounds.dev and await self._store.proposal(self._surrounds.host) == hash_of(source)
+    def _executors_of(self, manifest: Manifest, *, own: bool = False) -> tuple[Executor, ...]:
+        """Give the executors to run: those of this host's `own` file, wherever others have theirs."""
+        return manifest.executors if own or not self._surrounds.shared else self.executors
 
     async def propose(self, source: bytes, origin: Origin, wish: Wish = Wish()) -> Verdict:  # noqa: B008
         """Have a manifest become active, if it is another one than before and nothing speaks against it.
@@ -153,19 +137,38 @@ class Deployer:
         async with self._turn:
             if wish.token is not None and wish.token not in self._tokens(source):
                 raise ConflictError("plan_outdated", "the file or the active generation changed since that plan")
-            verdict = await self.foregone(source, wish)
-            if verdict is not None:
+            if (verdict := await self._foregone(source, wish)) is not None:
                 return verdict
             proposed = (self._surrounds.host, hash_of(source))
             return await self._decide(source, msgspec.structs.replace(origin, proposed=proposed), wish)
 
     async def foregone(self, source: bytes, wish: Wish) -> Verdict | None:
         """Decide what needs no check: a file that became a generation before, or is cut off; None for all others."""
-        if self._active is not None and not wish.anew and await self.is_proposed(source):
-            return self._unchanged(source)
+        return (await self._judge(source, wish))[0]
+
+    async def _judge(self, source: bytes, wish: Wish) -> tuple[Verdict | None, Recognized | None]:
+        can_know = not wish.anew and (self._active is not None or self._surrounds.shared)
+        known = await self.stored.recognize(source, self._latest) if can_know else None
+        if known is not None:
+            return self._verdict_on(source, known), known
         if "remove" not in wish.leaves and (missing := tuple(self._cut_off(source))):
-            return Verdict("refused", self._number, "seen", missing)
-        return None
+            return Verdict("refused", self._number, "seen", missing), None
+        return None, None
+
+    async def _foregone(self, source: bytes, wish: Wish) -> Verdict | None:
+        """Decide what needs no check, and take over what of it is this host's own."""
+        verdict, known = await self._judge(source, wish)
+        if verdict is not None and verdict.outcome == "unchanged" and known is not None:
+            await self._take_own(source, known)
+        return verdict
+
+    async def _take_own(self, source: bytes, known: Recognized) -> None:
+        if known.manifest is None:
+            return
+        await self._store.note_proposal(self._surrounds.host, Proposal(hash_of(source), known.generation))
+        executors = self._executors_of(known.manifest, own=True)
+        if executors != self.active.executors:
+            self._take(msgspec.structs.replace(self.active, executors=executors))
 
     async def roll_back(self, number: int, wish: Wish = Wish()) -> Verdict:  # noqa: B008
         """Make a new generation of an old one, from its manifest and its code as they were stored.
@@ -174,8 +177,8 @@ class Deployer:
             NotFoundError: `generation_not_found`.
         """
         async with self._turn:
-            generation = await self._generation(number)
-            stored = await self._stored_files(generation)
+            generation = await self.stored.generation(number)
+            stored = await self.stored.files(generation)
             return await self._decide(generation.manifest, Origin("rollback", number), wish, stored)
 
     def _cut_off(self, source: bytes) -> Iterator[Diagnostic]:
@@ -206,9 +209,20 @@ class Deployer:
             try:
                 return await self._carry_out(await self._prepare(source, wish, stored), origin)
             except ConflictError as conflict:
+                if conflict.code == "generation_conflict":
+                    return await self._second(source, wish)
                 if conflict.code != "strands_work":
                     raise
         return Verdict("refused", self._number, "active", message="executions of what it removes come all the time")
+
+    async def _second(self, source: bytes, wish: Wish) -> Verdict:
+        """Follow a host that was first, and see if it had the same in mind."""
+        await self._follow()
+        if (verdict := await self._foregone(source, wish)) is not None:
+            return verdict
+        message = f"another host made generation {self._number} active meanwhile, and that is another manifest"
+        cure = "look at it (obelisk-ctl manifest plan), and reload to put this one in its place"
+        return Verdict("refused", self._number, "active", message=f"{message}: {cure}")
 
     async def examine(self, source: bytes, stored: Files | None = None, name: str | None = None) -> Examined:
         """Check a manifest, and find what it would change; change nothing. `name` is that of the file, for messages.
@@ -220,7 +234,8 @@ class Deployer:
         file = around.file if name is None else around.file.with_name(Path(name).name)
         candidate = await check(source, file, around.surroundings, self._compiler, dev=around.dev, stored=stored)
         before = {} if self._active is None else self._active.plan.functions
-        return Examined(candidate, self.difference(candidate), await self._assessor.assess(candidate, before))
+        difference = self._difference(candidate, is_own=stored is None)
+        return Examined(candidate, difference, await self._assessor.assess(candidate, before))
 
     def objections(self, examined: Examined, wish: Wish) -> tuple[Stage, tuple[Diagnostic, ...]]:
         """Tell what speaks against the activation of a manifest without errors, and the stage it would not reach."""
@@ -236,15 +251,17 @@ class Deployer:
             raise Refusal(stage, (*examined.candidate.warnings, *objections))
         return examined
 
-    def difference(self, candidate: Candidate) -> Difference:
-        """Compare a candidate with what is active; settings of the process count as it was started with them."""
+    def _difference(self, candidate: Candidate, *, is_own: bool) -> Difference:
+        """Compare a candidate with what is active; what is this host's own counts as it runs."""
         after = pinned(candidate.manifest, candidate.files.digests)
         if self._active is None:
             return compare(None, after)
         active = self._active.candidate
         before = pinned(active.manifest, active.files.digests)
-        if self.running is not None:
-            before = msgspec.structs.replace(before, daemon=self.running)
+        daemon = self.running or before.daemon
+        before = owned(before, daemon, self._active.executors)
+        if self._surrounds.shared and not is_own:
+            after = owned(after, daemon, self._active.executors)
         return compare(before, after)
 
     def token(self, source: bytes) -> str:
@@ -256,33 +273,18 @@ class Deployer:
         done = self._latest is not None and self._latest.manifest == source
         return {_token(self._number, source), *([_token(self._number - 1, source)] if done else [])}
 
-    async def stored_manifest(self, number: int) -> tuple[Generation, Manifest]:
-        """Read a generation, with its manifest as it was and the digest of each component.
-
-        Raises:
-            NotFoundError: `generation_not_found`.
-            ManifestError: this version of the daemon can't read it.
-        """
-        generation = await self._generation(number)
-        drafted = draft(generation.manifest, self._surrounds.file, self._surrounds.surroundings)
-        return generation, pinned(drafted.manifest, generation.components)
-
-    async def _generation(self, number: int) -> Generation:
-        generation = await self._store.generation(number)
-        if generation is None:
-            raise NotFoundError("generation_not_found", f"there is no generation {number}")
-        return generation
-
     async def _carry_out(self, examined: Examined, origin: Origin) -> Verdict:
         candidate, number = examined.candidate, self._number
         if self._active is not None and candidate.content_hash == self._active.generation.content_hash:
             if origin.proposed is not None:
-                await self._store.note_proposal(*origin.proposed)
+                host, content_hash = origin.proposed
+                await self._store.note_proposal(host, Proposal(content_hash, number))
             return Verdict("unchanged", number, message=f"generation {number} is just that already")
         plan = plan_generation(candidate, number + 1, self.linker, examined.impact.retained)
         self._reach_before("active")
         generation = await activate(self._store, candidate, self._clock, number, origin)
-        self._take(Active(generation, candidate, plan))
+        executors = self._executors_of(candidate.manifest, own=origin.proposed is not None)
+        self._take(Active(generation, candidate, plan, executors))
         self._reach("active")
         return Verdict("active", generation.number, diagnostics=candidate.warnings)
 
@@ -290,20 +292,28 @@ class Deployer:
     def _number(self) -> int:
         return 0 if self._latest is None else self._latest.number
 
-    def _take(self, active: Active) -> None:
-        self._active, self._latest = active, active.generation
+    def _take(self, active: Active) -> Active:
+        self._active, self._latest, self.executors = active, active.generation, active.executors
         self._metrics.generation.set(active.generation.number)
         self.on_active(active)
+        return active
 
-    def _unchanged(self, source: bytes) -> Verdict:
-        active = self.active.generation
-        if active.manifest == source:
-            return Verdict("unchanged", active.number, message=f"generation {active.number} is this file already")
+    def _verdict_on(self, source: bytes, known: Recognized) -> Verdict:
+        """Decide on a file that asks for no new generation."""
+        number, manifest = self._number, known.manifest
+        if self._active is None:
+            return Verdict("refused", number, "active", message=f"generation {number}, the active one, can't run here")
+        if manifest is not None and self.running is not None:
+            own = compare(owned(manifest, self.running, self.executors), manifest)
+            if fixed := tuple(_restart_only(manifest, own)):
+                return Verdict("refused", number, "validated", fixed)
+        if known.generation == number or self._active.generation.manifest == source:
+            return Verdict("unchanged", number, message=f"generation {number} is this file already")
         message = (
-            f"this file became a generation before, and generation {active.number} was put in its place: change the "
+            f"this file became a generation before, and generation {number} was put in its place: change the "
             "file, or roll back to its generation (obelisk-ctl manifest history)"
         )
-        return Verdict("unchanged", active.number, message=message)
+        return Verdict("unchanged", number, message=message)
 
     def _refused(self, refusal: Refusal) -> Verdict:
         number = self._number
@@ -322,30 +332,9 @@ class Deployer:
         self._metrics.stages.inc(stage)
         _log.debug("manifest_stage", stage=stage)
 
-    async def _restored(self, generation: Generation) -> Candidate:
-        around, files = self._surrounds, await self._stored_files(generation)
-        return await check(
-            generation.manifest, around.file, around.surroundings, self._compiler, dev=True, stored=files
-        )
-
-    async def _stored_files(self, generation: Generation) -> Files:
-        codes: dict[str, bytes] = {}
-        for digest in set(generation.components.values()):
-            code = await self._store.component_code(digest)
-            if code is None:
-                raise NotFoundError("component_not_found", f"the database lacks the code {digest}")
-            codes[digest] = code
-        return Files(codes, dict(generation.components))
-
 
 def _token(number: int, source: bytes) -> str:
     return hashlib.sha256(f"{number} {hash_of(source)}".encode()).hexdigest()[:16]
-
-
-def pinned(manifest: Manifest, digests: Mapping[str, str]) -> Manifest:
-    """Give a manifest with the digest of each component, also where it leaves it out."""
-    specs = tuple(msgspec.structs.replace(spec, digest=digests.get(spec.name)) for spec in manifest.components)
-    return msgspec.structs.replace(manifest, components=specs)
 
 
 def _restart_only(manifest: Manifest, difference: Difference) -> Iterator[Diagnostic]:

@@ -13,8 +13,9 @@ import structlog
 from obelisk_config import ManifestError, Span, render
 from obelisk_daemon.deployment.activation import Origin
 from obelisk_daemon.deployment.candidate import UnusableFile, read_file
-from obelisk_daemon.deployment.deployer import Active, Deployer, Verdict, Wish
-from obelisk_daemon.deployment.settling import Absent, Known, Settling, hash_of
+from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.proposal import Active, Verdict, Wish
+from obelisk_daemon.deployment.settling import Absent, Known, Settling
 from obelisk_daemon.deployment.watching import names_in, read_manifest
 from obelisk_daemon.errors import OperatorError, StorageUnavailableError
 
@@ -49,6 +50,12 @@ class ManifestFile:
         self._files_changed = False
         self._digests: dict[str, tuple[os.stat_result, str]] = {}
         self.settling = Settling(Known(b""), lru_cache(maxsize=2)(partial(names_in, file=file)))
+
+    @property
+    def decides(self) -> bool:
+        """Tell if what is saved here becomes active by itself; else it does only when somebody asks for it."""
+        running = self._deployer.running
+        return running is None or running.manifest == "file"
 
     @property
     def refusal(self) -> LastRefusal | None:
@@ -149,10 +156,12 @@ class ManifestFile:
 
     def _drift(self) -> Iterator[Drift]:
         active = self._deployer.active
+        if not self.decides:  # then it is no more than a proposal, which nobody has made
+            return
         seen = read_manifest(self.file)
         if isinstance(seen, Absent):
             yield Drift("manifest", str(self.file), seen.message)
-        elif hash_of(seen) != hash_of(active.generation.manifest):
+        elif not self._deployer.stored.says_the_same(seen, active.candidate):
             why = "it was refused" if self.refusal is not None else "another one was put in its place"
             yield Drift("manifest", str(self.file), f"the file is not generation {active.generation.number}: {why}")
         for name, digest in active.generation.components.items():
@@ -165,6 +174,8 @@ class ManifestFile:
             status = os.stat(path)  # noqa: PTH116 - compared field by field
             known = self._digests.get(path)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self._deployer.stored.is_shared:
+                return None  # the code is in the database: perhaps another host put it there
             return f"the file can't be read: {error.strerror}"
         if known is None or _stamp(known[0]) != _stamp(status):
             read = read_file(path)

@@ -8,8 +8,9 @@ import msgspec
 from obelisk_config import ComponentSpec, Diagnostic, render
 from obelisk_config.difference import ComponentChange, SettingChange
 from obelisk_daemon.deployment.checking import Candidate, Refusal, Stage
-from obelisk_daemon.deployment.deployer import Deployer, Examined, Wish
+from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.planning import plan_generation
+from obelisk_daemon.deployment.proposal import Examined, Wish
 from obelisk_daemon.deployment.replay_gate import Forecast, ReplayGate
 from obelisk_daemon.execution.wit_types import FunctionType, same_shape
 from obelisk_daemon.storage.generations import OnUpgrade

@@ -16,6 +16,7 @@ from obelisk_config import (
     Severity,
     secret_variable,
 )
+from obelisk_daemon.errors import OperatorError
 from obelisk_daemon.wasm.wasi.placeholders import SHORTEST_HIDDEN
 from obelisk_daemon.wasm.wasi.secret import MAX_BYTES, BadSecretError, Secret, without_line_end
 
@@ -57,6 +58,24 @@ def read_secrets(
             if len(value) < SHORTEST_HIDDEN:
                 found.append(_short(name, manifest))
     return secrets, tuple(found)
+
+
+def read_password(source: SecretSource, variables: Mapping[str, str]) -> str:
+    """Read the password of the database. Blocks on the disk.
+
+    Raises:
+        OperatorError: `missing_secret`, or `bad_secret`: it is not one line of text.
+    """
+    what = "the password of the database ([daemon] database)"
+    try:
+        value = without_line_end(_read(source, variables))
+        return Secret("database", "", value).reveal().decode()
+    except _MissingError as error:
+        raise OperatorError("missing_secret", f"{what}: {error}; {error.hint}") from None
+    except BadSecretError as error:
+        raise OperatorError("bad_secret", f"{what} {error}") from None
+    except UnicodeDecodeError:
+        raise OperatorError("bad_secret", f"{what} is not UTF-8") from None
 
 
 def _short(name: str, manifest: Manifest) -> Diagnostic:

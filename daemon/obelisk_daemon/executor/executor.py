@@ -263,6 +263,7 @@ class Executor:
             runnable=self._runnable,
             new_run=services.ids.run,
             labels=plan.labels,
+            generation=plan.generation,
         )
         try:
             held = await services.store.lock(request)

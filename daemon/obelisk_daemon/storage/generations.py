@@ -25,7 +25,8 @@ class StoredComponent(msgspec.Struct, frozen=True):
 class AllowedFunction(msgspec.Struct, frozen=True):
     """What the active generation lets run of a function: its current code, and what becomes of older code.
 
-    `labels` are required of the executor, and sorted.
+    `labels` are required of the executor, and sorted. Whoever knows only generations with other `settings` may not run
+    it.
     """
 
     digest: str
@@ -33,6 +34,8 @@ class AllowedFunction(msgspec.Struct, frozen=True):
     on_upgrade: OnUpgrade = "latest"
     labels: tuple[str, ...] = ()
     priority: int = 5
+    settings: str = ""
+    """A hash of all that the manifest says of its component."""
 
 
 class QueueLimit(msgspec.Struct, frozen=True):
@@ -56,6 +59,20 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause = "start"
     restored: int | None = None
     """The generation that a rollback went back to."""
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """The last file of a host that asked for what is, or was, a generation: its hash, and the number of that."""
+
+    content_hash: str
+    generation: int
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """The number of the active generation, 0 without any, and that which a host said last that it runs."""
+
+    number: int
+    told: int | None
 
 
 class GenerationRow(msgspec.Struct, frozen=True):
@@ -85,6 +102,10 @@ class GenerationStore(Protocol):
         """Read the active generation."""
         ...
 
+    async def newest_generation(self, host: str) -> Newest:
+        """Read the number of the active generation, beside that which a host runs."""
+        ...
+
     async def generation(self, number: int) -> Generation | None:
         """Read a generation, without what it allowed and limited when it was active."""
         ...
@@ -112,12 +133,12 @@ class GenerationStore(Protocol):
         """
         ...
 
-    async def note_proposal(self, host: str, content_hash: str) -> None:
-        """Note the hash of a host's file that is the active generation already."""
+    async def note_proposal(self, host: str, proposal: Proposal) -> None:
+        """Note that a host's file asks for what a generation is already."""
         ...
 
-    async def proposal(self, host: str) -> str | None:
-        """Read the hash of the last file of a host that became a generation."""
+    async def proposal(self, host: str) -> Proposal | None:
+        """Read the last file of a host that became a generation, or was one already."""
         ...
 
     async def component_code(self, digest: str) -> bytes | None:

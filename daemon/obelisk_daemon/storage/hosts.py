@@ -4,7 +4,7 @@ A host is one daemon; it has one or more executors, and one heartbeat renews the
 it was declared so, which anyone may do whose clock says that its lease has ended; it never comes back.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -36,6 +36,14 @@ class KnownHost(msgspec.Struct, frozen=True):
         return self.lease_until > at
 
 
+class Offered(msgspec.Struct, frozen=True):
+    """What an executor of a host, by its name, offers now: a reload changes it while it runs."""
+
+    name: str
+    labels: tuple[str, ...]
+    max_running: int
+
+
 class Beat(msgspec.Struct, frozen=True):
     """A sign of life of a host and its executors, and until when others may rely on it."""
 
@@ -63,8 +71,8 @@ class HostStore(Protocol):
         """Renew the leases of a host and of its executors; of one that is dead, nothing is renewed."""
         ...
 
-    async def note_generation(self, host: str, generation: int) -> None:
-        """Note which generation a host runs now."""
+    async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
+        """Note which generation a host runs now, and what its executors offer."""
         ...
 
     async def set_draining(self, host: str, draining: bool) -> None:

@@ -183,7 +183,8 @@ Observer: TypeAlias = Callable[[Recorded | DelayEnded], None]
 class LockRequest(msgspec.Struct, frozen=True):
     """What an executor may take: the functions it can run on which code, first those whose turn it is.
 
-    `labels` are what it offers, and `abi` is the version of the host interface that it has.
+    `labels` are what it offers, `abi` is the version of the host interface that it has, and `generation` the newest
+    one that it knows the settings of.
     """
 
     executor_id: ExecutorId
@@ -193,6 +194,7 @@ class LockRequest(msgspec.Struct, frozen=True):
     new_run: Callable[[], RunId]
     labels: frozenset[str] = frozenset()
     abi: int = HOST_ABI
+    generation: int = 1 << 62
 
 
 class Runnable(msgspec.Struct, frozen=True):

@@ -5,8 +5,8 @@ from typing import Final
 
 import structlog
 
-from obelisk_daemon.deployment.deployer import Wish
 from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.errors import ObeliskError
 
 _log: Final = structlog.get_logger("obeliskd")

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -23,10 +24,13 @@ from obelisk_daemon.api.services import Services as ApiServices
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.control import ManifestControl, verdict_report
-from obelisk_daemon.deployment.deployer import Active, Deployer, Surrounds, Verdict
+from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.following import POLL, Following
 from obelisk_daemon.deployment.manifest_file import ManifestFile, summary_of
+from obelisk_daemon.deployment.proposal import Active, Verdict
 from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
+from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.deployment.watching import ManifestWatch
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.executor.counting import Counting
@@ -37,12 +41,11 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
-from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
-from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.supervisor.background import reload_on_request
 from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
+from obelisk_daemon.supervisor.opening import Opening, database_to_open, open_database
 from obelisk_daemon.supervisor.retention import RetentionLoop, RetentionSources
 from obelisk_daemon.supervisor.tasks import Tasks, unless
 from obelisk_daemon.systemd import Handover, generation_status, keep_watchdog, more_time
@@ -53,8 +56,6 @@ from obelisk_daemon.wasm.guest import guests_in_memory, memory_bound_of_all
 from obelisk_daemon.wasm.wasi.client import HttpClient
 
 EXIT_STORAGE: Final = 74
-_HOST: Final = "local"
-"""The state directory belongs to one daemon, whatever its machine is called by now."""
 _STOP_REST: Final = timedelta(seconds=30)
 """What a stop may take beside the grace: requests, the last commits, the database."""
 _log: Final = structlog.get_logger("obeliskd")
@@ -117,14 +118,18 @@ class _Daemon:
         """Bring everything up, in an order in which each part finds what it needs; `stack` takes it down."""
         state_dir = self._beginning.state_dir
         stack.enter_context(hold(state_dir))
-        opened = open_store(state_dir / "obelisk.db", self._broken, metrics=self._metrics.storage)
-        self._store = store = await stack.enter_async_context(opened)
+        opening = self._opening(state_dir)
+        self._beginning = self._beginning.on(opening.database)
+        self._opened = await stack.enter_async_context(open_database(opening))
+        self._store = store = self._opened.store
+        self._clock = self._opened.clock
         store.observe(Counting(self._metrics.executions).observe)
         engines = Engines()
         stack.callback(engines.close)
         self._compiler = Compiler(engines, state_dir / "cache", metrics=self._metrics.manifest)
         self._deployer = self._new_deployer()
         self._file = ManifestFile(self._beginning.options.manifest, self._deployer)
+        self._following = self._new_following()
         active = await unless(self.stopped, first_generation(self._deployer, self._file, self._beginning))
         if active is None:
             return
@@ -139,8 +144,8 @@ class _Daemon:
         observe_requests = None if traces is None else traces.observe_requests
         common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
         self._executors = executors = new_executors(common, active, timers)
-        lease = active.candidate.manifest.executors[0].lease
-        self._lease = HostLease(store, self._clock, _HOST, executors.members, lease)
+        lease = active.executors[0].lease
+        self._lease = HostLease(store, self._clock, self._beginning.host, executors.members, lease)
         await self._lease.take()
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)
@@ -150,24 +155,31 @@ class _Daemon:
         self._deployer.checking, self._deployer.on_verdict = self._checking, self._tell_generation
         _log.info("ready", generation=active.generation.number, listen=list(addresses))
 
+    def _opening(self, state_dir: Path) -> Opening:
+        variables = self._beginning.options.surroundings.variables
+        database = database_to_open(self._beginning)
+        return Opening(database, state_dir, variables, self._broken, self._metrics.storage)
+
     def _new_deployer(self) -> Deployer:
         options = self._beginning.options
-        surrounds = Surrounds(options.manifest, options.surroundings, _HOST, options.dev)
-        store = self._store
+        beginning, store = self._beginning, self._store
+        surrounds = Surrounds(options.manifest, options.surroundings, beginning.host, options.dev, beginning.is_shared)
         return Deployer(store, store.reads, self._compiler, self._clock, surrounds, metrics=self._metrics)
+
+    def _new_following(self) -> Following:
+        beginning = self._beginning
+        poll = POLL if beginning.is_shared else None
+        return Following(self._deployer, self._store, self._clock, beginning.host, poll=poll)
 
     async def _serve(self, stack: AsyncExitStack, executors: Executors, active: Active) -> tuple[str, ...]:
         store, deployer = self._store, self._deployer
-        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, lambda: self._file.degraded)
+        self._engine = engine = LocalEngine(executors, self._beginning.state_dir, self._degraded)
         self._catalog = catalog_of(active.candidate, active.plan)
         watcher = Watcher()
         store.subscribe(watcher.publish)
         replayer = LocalReplayer(store.reads, lambda: deployer.active.plan, self._compiler)
         planner = Planner(deployer, ReplayGate(store, self._clock.monotonic))
-        control = ManifestControl(deployer, self._file, planner, store)
-        state_dir, monotonic = self._beginning.state_dir, self._clock.monotonic
-        keeper = SqliteKeeper(state_dir / "obelisk.db", state_dir / "cache", store.writer, monotonic)
-        stack.callback(keeper.close)
+        control = ManifestControl(deployer, self._file, planner, store, self._following)
         self._retention = retention = self._new_retention()
         sources = ServiceSources(store.reads, engine, control)
         self._live = live = Live(store.reads, sources, self._clock.now, self._ids.ulid())
@@ -182,7 +194,7 @@ class _Daemon:
             manifest=control,
             metrics=self._metrics,
             live=live,
-            database=keeper,
+            database=self._opened.keeper,
             last_removal=lambda: retention.last,
         )
         assert deployer.running is not None
@@ -195,16 +207,22 @@ class _Daemon:
         stack.push_async_callback(server.stop)
         return server.addresses
 
+    def _degraded(self) -> str | None:
+        return self._following.problem or self._file.degraded
+
     def _adopt(self, active: Active) -> None:
         """Run another generation from now on: one step, in which nothing else happens."""
         assert self._executors is not None
-        executors = active.candidate.manifest.executors
-        self._executors.adopt(active.plan, {spec.name: (spec.labels, spec.max_running) for spec in executors})
+        is_new = active.plan.generation != self._catalog.generation
+        slots = {spec.name: (spec.labels, spec.max_running) for spec in active.executors}
+        self._executors.adopt(active.plan, slots)
         self._catalog = catalog_of(active.candidate, active.plan)
         self._file.on_active(active)
         self._retention.look()
         self._live.streams.review()
-        self._live.daemon.announce("generation", generation_change(active.generation))
+        if is_new:
+            self._live.daemon.announce("generation", generation_change(active.generation))
+        self._following.poke()
 
     async def _start_work(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
         """Begin to lock and run, last of all: a start that fails, say for its address, must not cost an attempt."""
@@ -217,9 +235,13 @@ class _Daemon:
             await own(stack, "watchdog", keep_watchdog(notifier, self._systemd.watchdog, self._lease.renew))
         self._running = await own(stack, "executors", executors.run())
         await executors.canceller.resume()
-        watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
-        await watch.look()  # what changes from here on is noticed
-        await own(stack, "manifest", watch.run())
+        await self._following.look()
+        self._following.on_followed = self._tell_generation
+        await own(stack, "following", self._following.run())
+        if self._file.decides:
+            watch = ManifestWatch(self._file.file, self._file, self._file.settling, self._clock)
+            await watch.look()  # what changes from here on is noticed
+            await own(stack, "manifest", watch.run())
         await own(stack, "retention", self._retention.run())
         await own(stack, "reload", reload_on_request(self._reload_wanted, self._file))
         self._engine.not_ready = None

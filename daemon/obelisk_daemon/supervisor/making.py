@@ -9,7 +9,7 @@ import structlog
 
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.deployment.activation import lift_automatic_pauses
-from obelisk_daemon.deployment.deployer import Active
+from obelisk_daemon.deployment.proposal import Active
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
@@ -54,7 +54,7 @@ def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
         observe_requests=common.observe_requests,
     )
     members = []
-    for spec in active.candidate.manifest.executors:
+    for spec in active.executors:
         plan = active.plan.with_labels(spec.labels)
         own = msgspec.structs.replace(shared, executor_id=common.ids.executor(), plan=plan)
         members.append(Executor(own, timers, spec.max_running, spec.name))

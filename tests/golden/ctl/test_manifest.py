@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from obelisk_daemon.deployment.control import VerdictReport
+from obelisk_daemon.deployment.control import HostState, VerdictReport
 from obelisk_daemon.deployment.manifest_file import Drift, LastRefusal
 from obelisk_daemon.deployment.reports import PlanReport
 from tests.fakes.api import FIBOA, FakeWorld
@@ -110,6 +110,14 @@ async def test_a_reload_that_changes_nothing_says_why(
 ) -> None:
     world.manifest.verdict = UNCHANGED
     assert seen(await ctl_at(path, "manifest", "reload")) == snapshot
+
+
+async def test_hosts_that_are_behind_are_named(path: Path, world: FakeWorld, snapshot: SnapshotAssertion) -> None:
+    behind = [HostState("b", 2), HostState("c", None)]
+    world.manifest.hosts = (HostState("a", 3), *behind)
+    world.manifest.verdict = VerdictReport(outcome="active", generation=4, behind=behind)
+    told = [seen(await ctl_at(path, "manifest", command)) for command in ("status", "reload")]
+    assert told == snapshot
 
 
 async def test_the_daemon_gets_the_given_file_and_what_may_be_lost(

@@ -12,11 +12,11 @@ from tests.building import DIGEST
 from tests.conformance.members import STUB
 from tests.conformance.world import ALLOWED, World
 from tests.fakes.serving import ctl_at, serving
-from tests.golden.why import ended_scenes, queue_scenes, waiting_scenes
+from tests.golden.why import ended_scenes, host_scenes, queue_scenes, waiting_scenes
 from tests.golden.why.stage import SCENES, Stage
 
 pytestmark = pytest.mark.anyio
-MODULES = (ended_scenes, queue_scenes, waiting_scenes)
+MODULES = (ended_scenes, host_scenes, queue_scenes, waiting_scenes)
 """What they have is in `SCENES` since they were imported."""
 
 

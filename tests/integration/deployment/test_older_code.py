@@ -8,7 +8,9 @@ import wasmtime
 
 from obelisk_config import Surroundings
 from obelisk_daemon.deployment.activation import Origin
-from obelisk_daemon.deployment.deployer import Deployer, Surrounds, Wish
+from obelisk_daemon.deployment.deployer import Deployer
+from obelisk_daemon.deployment.proposal import Wish
+from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.execution.events import (
     ChildRequest,

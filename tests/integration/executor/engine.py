@@ -56,9 +56,16 @@ class Daemon:
     async def adopt(self, *uses: Use, slots: Slots | None = None) -> None:
         """Make other components active while the daemon runs, as a deployment does."""
         generation, plan = await self._lab.activate(self.store, uses)
+        self._take(plan, slots)
+        await lift_automatic_pauses(self.store, generation.number, self.services.clock)
+
+    def follow(self, other: "Daemon") -> None:
+        """Run what another daemon on this store made active."""
+        self._take(other.services.plan)
+
+    def _take(self, plan: ExecutorPlan, slots: Slots | None = None) -> None:
         kept = {member.name: (sorted(member.services.plan.labels), member.max_running) for member in self.members}
         self.executor.adopt(plan, slots or kept)
-        await lift_automatic_pauses(self.store, generation.number, self.services.clock)
 
     @property
     def members(self) -> Sequence[Executor]:
@@ -157,18 +164,21 @@ class Lab:
         slots: Slots | None = None,
         crash: bool = False,
         over: Callable[[SqlStore], Store] = lambda store: store,
+        beside: Daemon | None = None,
     ) -> AsyncIterator[Daemon]:
         """Run a daemon with these components; at the end it stops, or just vanishes.
 
         `slots` are those of its executors: one without labels if there are none. `over` puts something between the
-        executors and the store.
+        executors and the store. One `beside` another shares that one's store and its generation.
         """
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(self._file, _unexpected))
-            generation, plan = await self.activate(store, uses or (FIBO, FIBOA))
+            if beside is None:
+                store = await stack.enter_async_context(open_store(self._file, _unexpected))
+                generation, plan = await self.activate(store, uses or (FIBO, FIBOA))
+            else:
+                store, plan = beside.store, beside.services.plan
             services = self._services(over(store), plan)
             store.observe(Counting(services.metrics.executions).observe)
-            await lift_automatic_pauses(store, generation.number, self.clock)
             timers = Timers(store, self.clock, lambda: executors.wake())  # noqa: PLW0108
             members = [
                 Executor(self._own(services, plan.with_labels(labels)), timers, size, name)
@@ -178,7 +188,9 @@ class Lab:
             alive = [member.services.executor_id for member in members]
             for executor_id in alive:
                 await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now(), NEVER)
-            await take_over(store, alive, self.clock, services.ids)
+            if beside is None:
+                await lift_automatic_pauses(store, generation.number, self.clock)
+                await take_over(store, alive, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)
             tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executors.run())]

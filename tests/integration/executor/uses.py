@@ -55,13 +55,13 @@ class Linked:
             kind, code = WRITTEN_HERE[base]
             digest = f"sha256:{name}"
         else:
-            kind, code = guests.COMPONENTS[base].kind, guests.path(base).read_bytes() + _section(variant)
+            kind, code = guests.COMPONENTS[base].kind, guests.path(base).read_bytes() + section(variant)
             digest = f"sha256:{hashlib.sha256(code).hexdigest()}"
         component = Component(self._engines, kind, digest, wc.Component(self._engines.engine(kind), code))
         return LinkedComponent(component, _Resolver(kind == "workflow", TYPES))
 
 
-def _section(variant: str) -> bytes:
+def section(variant: str) -> bytes:
     """Give a custom section that holds its own name only."""
     name = variant.encode()
     return bytes([0, len(name) + 1, len(name)]) + name if name else b""
@@ -140,6 +140,7 @@ def allowed_of(linked: Linked, uses: Sequence[Use]) -> dict[str, AllowedFunction
             use.planned_name,
             use.on_upgrade,  # type: ignore[arg-type]
             tuple(sorted(use.labels)),
+            settings=repr((use.timeout, use.retry, use.fuel)),
         )
         for use in uses
         for ffqn in linked[use.name].component.exports

@@ -52,6 +52,8 @@ def test_an_empty_manifest_has_the_defaults() -> None:
         Log("auto", "info"),
         timedelta(seconds=10),
         False,
+        "auto",
+        "file",
     )
     assert empty.executors == (Executor("default", (), 200, timedelta(seconds=15)),)
     assert empty.limits == QueueLimits(1_000_000, "reject")

@@ -9,6 +9,7 @@ from obelisk_daemon.api.services import DaemonStatus, FunctionInfo
 from obelisk_daemon.clock import Instant, to_rfc3339
 from obelisk_daemon.execution.events import Event
 from obelisk_daemon.ids import ExecutionId, ExecutorId
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import Standing, Summary
 
 Code: TypeAlias = Literal[
@@ -26,6 +27,7 @@ Code: TypeAlias = Literal[
     "storage_full",
     "function_gone",
     "no_executor_offers",
+    "hosts_not_ready",
     "outdated_code",
     "limit_reached",
     "slots_taken",
@@ -54,8 +56,24 @@ class Reason(msgspec.Struct, frozen=True):
     child: ExecutionId | None = None
 
 
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """An executor that could run it, if it offers what is required: one of this daemon, or of a live `host`."""
+
+    executor_id: ExecutorId
+    name: str
+    labels: tuple[str, ...]
+    max_running: int
+    running: int
+    host: KnownHost | None = None
+
+    @property
+    def called(self) -> str:
+        """Name it."""
+        return f'"{self.name}"' if self.host is None else f'"{self.name}" of host "{self.host.host}"'
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an execution that someone asks about, and of what could run it.
+    """What is known of an execution that someone asks about, and of what could run it, here and `elsewhere`.
 
     `function` is that of the active generation, None where it has none of the name. `failed_on` is where and why the
     execution could not go on on the current code, if it was tried. `running` counts what runs of its component.
@@ -66,6 +84,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     function: FunctionInfo | None
     failed_on: tuple[int | None, str] | None = None
     running: int = 0
+    elsewhere: tuple[Offer, ...] = ()
+
+    @property
+    def offers(self) -> list[Offer]:
+        """Give the executors of all hosts, this one's first."""
+        here = [
+            Offer(executor_id=x.executor_id, name=x.name, labels=x.labels, max_running=x.max_running, running=x.running)
+            for x in self.daemon.executors
+        ]
+        return [*here, *self.elsewhere]
 
     @property
     def summary(self) -> Summary:
@@ -91,9 +119,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def executor(self, executor_id: ExecutorId | None) -> str:
-        """Name an executor; of another daemon's, only the id is known."""
-        names = [one.name for one in self.daemon.executors if one.executor_id == executor_id]
-        return f'executor "{names[0]}"' if names else f"executor {executor_id} of another daemon"
+        """Name an executor; of one that is gone, only the id is known."""
+        called = [one.called for one in self.offers if one.executor_id == executor_id]
+        return f"executor {called[0]}" if called else f"executor {executor_id} of another daemon"
 
     def at(self, instant: Instant) -> str:
         """Write a time, and how far it is from now."""

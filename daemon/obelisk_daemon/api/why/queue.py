@@ -6,13 +6,14 @@ The rules are those by which it is locked (`storage/sql/locking.py`), told one b
 from collections.abc import Iterator
 from typing import Final
 
-from obelisk_daemon.api.services import ExecutorInfo, FunctionInfo
-from obelisk_daemon.api.why.facts import Facts, Reason, ctl, number_of, quoted, short
+from obelisk_daemon.api.services import FunctionInfo
+from obelisk_daemon.api.why.facts import Facts, Offer, Reason, ctl, number_of, quoted, short
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import TemporarilyFailed, TemporarilyTimedOut, Unlocked
 from obelisk_daemon.execution.wit_text import to_wit
 from obelisk_daemon.execution.wit_types import ResultType
 from obelisk_daemon.executor.children import NEVER
+from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import MOST_COUNTED
 
 _RUNNING: Final = ctl("list", "--state", "locked")
@@ -65,7 +66,7 @@ def _awaits_result(facts: Facts, function: FunctionInfo) -> Reason:
 
 
 def obstacles(facts: Facts) -> list[Reason]:
-    """Tell what keeps every executor of this daemon from taking it, whenever it is due."""
+    """Tell what keeps every executor from taking it, whenever it is due."""
     function, is_stub = facts.function, _is_stub(facts)
     if function is None or (is_stub and function.kind != "stub"):
         what = f"{'stub ' if is_stub else ''}{facts.summary.ffqn}"
@@ -76,6 +77,8 @@ def obstacles(facts: Facts) -> list[Reason]:
     found = []
     if not _offering(facts, function):
         found.append(_no_executor_offers(facts, function))
+    elif not _able(facts, function):
+        found.append(_hosts_not_ready(facts, function))
     if (why := _why_it_stays(facts, function)) is not None and facts.summary.digest not in function.older:
         text = f"it stays on the code {short(facts.summary.digest)}, which this daemon could not load, since {why}"
         found.append(Reason("outdated_code", text, (_cure(facts, function), ctl("manifest history"))))
@@ -101,9 +104,9 @@ def competition(facts: Facts) -> Iterator[Reason]:
     if limit is not None and facts.running >= limit:
         text = f'{facts.running:,} of {limit:,} executions of component "{function.component}" run, its `max_running`'
         yield Reason("limit_reached", text, (_RUNNING,))
-    able = _offering(facts, function)
+    able = _able(facts, function)
     if able and all(one.running >= one.max_running for one in able):
-        taken = ", ".join(f'"{one.name}" runs {one.running:,} of {one.max_running:,}' for one in able)
+        taken = ", ".join(f"{one.called} runs {one.running:,} of {one.max_running:,}" for one in able)
         yield Reason("slots_taken", f"no slot is free on the executors that may run it: {taken}", (_RUNNING,))
     before = facts.standing.queued_before
     if able and before:
@@ -146,18 +149,39 @@ def _cure(facts: Facts, function: FunctionInfo) -> str:
 def _no_executor_offers(facts: Facts, function: FunctionInfo) -> Reason:
     required = {"its function": set(function.labels), "its submitter": set(facts.summary.labels)}
     wanted = sorted(set().union(*required.values()))
-    offered = {label for one in facts.daemon.executors for label in one.labels}
+    offered = {label for one in facts.offers for label in one.labels}
     missing = [label for label in wanted if label not in offered]
     what = f"no executor offers {quoted(missing)}" if missing else f"no executor offers all of {quoted(wanted)}"
     by = [f"{who} requires {quoted(sorted(labels))}" for who, labels in required.items() if labels]
-    offers = [f'executor "{one.name}" offers {quoted(one.labels) or "none"}' for one in facts.daemon.executors]
+    offers = [f"executor {one.called} offers {quoted(one.labels) or 'none'}" for one in facts.offers]
     text = f"{what} ({'; '.join([*by, *offers])}): add what is missing to the `labels` of an executor in the manifest"
     return Reason("no_executor_offers", text, (ctl("manifest reload"),))
 
 
-def _offering(facts: Facts, function: FunctionInfo) -> list[ExecutorInfo]:
+def _offering(facts: Facts, function: FunctionInfo) -> list[Offer]:
     required = {*function.labels, *facts.summary.labels}
-    return [one for one in facts.daemon.executors if required <= set(one.labels)]
+    return [one for one in facts.offers if required <= set(one.labels)]
+
+
+def _able(facts: Facts, function: FunctionInfo) -> list[Offer]:
+    """Give those that offer what is required and take work: this daemon's say themselves where they don't."""
+    return [one for one in _offering(facts, function) if one.host is None or _unready_host(facts, one.host) is None]
+
+
+def _unready_host(facts: Facts, host: KnownHost) -> str | None:
+    active = facts.daemon.generation
+    if host.draining:
+        return f'host "{host.host}" drains, and takes no new work'
+    if host.generation is None or host.generation < active:
+        runs = "starts" if host.generation is None else f"runs generation {host.generation}"
+        return f'host "{host.host}" {runs}, and takes nothing that changed until it runs generation {active}'
+    return None
+
+
+def _hosts_not_ready(facts: Facts, function: FunctionInfo) -> Reason:
+    hosts = {one.host.host: one.host for one in _offering(facts, function) if one.host is not None}
+    why = "; ".join(filter(None, (_unready_host(facts, host) for host in hosts.values())))
+    return Reason("hosts_not_ready", f"only other hosts offer what it requires: {why}", (ctl("manifest status"),))
 
 
 def _is_stub(facts: Facts) -> bool:

@@ -59,5 +59,5 @@ def _migrate(connection: PostgresConnection, target: Target) -> None:
             message = f"{target.name} has schema {version}; this obeliskd knows up to {len(scripts)}: run the newer one"
             raise OperatorError("database_newer", message)
         for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.raw.execute(script)  # type: ignore[arg-type]
+            connection.raw.execute(script)
             connection.raw.execute("INSERT INTO obelisk.schema_version VALUES (%s)", (number,))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.generations import AllowedFunction, Generation, QueueLimit, StoredComponent
+from obelisk_daemon.storage.generations import AllowedFunction, Generation, Proposal, QueueLimit, StoredComponent
 from obelisk_daemon.storage.sql import rows, steering
 from obelisk_daemon.storage.sql.connection import Row
 from obelisk_daemon.storage.sql.writer import GENERATION, Transaction
@@ -45,7 +45,7 @@ def activate(
     before = _allowed(tx)
     _allow(tx, generation, before)
     if proposed is not None:
-        tx.execute("set_proposal", proposed)
+        tx.execute("set_proposal", (*proposed, generation.number))
     is_new = any(_upgrade(before.get(ffqn)) != _upgrade(one) for ffqn, one in generation.allowed.items())
     return _lift_pauses(tx, generation) if is_new else 0
 
@@ -71,10 +71,12 @@ def _lift_pauses(tx: Transaction, generation: Generation) -> int:
 
 def _allow(tx: Transaction, generation: Generation, before: Mapping[str, AllowedFunction]) -> None:
     """Replace who may run what; what is unfinished follows its function to other priorities and components."""
+    since = {row["ffqn"]: row["since"] for row in tx.execute("read_allowed").fetchall()}
     tx.execute("clear_allowed")
     for ffqn, one in generation.allowed.items():
-        values = (ffqn, one.digest, one.component, one.on_upgrade, ",".join(one.labels), one.priority)
-        tx.execute("insert_allowed", values)
+        first = since[ffqn] if _terms(before.get(ffqn)) == _terms(one) else generation.number
+        values = (ffqn, one.digest, one.component, one.on_upgrade, ",".join(one.labels), one.priority, one.settings)
+        tx.execute("insert_allowed", (*values, first))
     if any(_rank(before.get(ffqn)) != _rank(one) for ffqn, one in generation.allowed.items()):
         tx.execute("follow_functions")
         tx.execute("forget_queue_lengths")
@@ -89,10 +91,20 @@ def _rank(one: AllowedFunction | None) -> tuple[str, int] | None:
     return None if one is None else (one.component, one.priority)
 
 
+def _terms(one: AllowedFunction | None) -> tuple[str, str] | None:
+    """Give what whoever runs it has to know."""
+    return None if one is None else (one.digest, one.settings)
+
+
 def _allowed(tx: Transaction) -> dict[str, AllowedFunction]:
     return {
         one["ffqn"]: AllowedFunction(
-            one["digest"], one["component"], one["on_upgrade"], rows.labels_of(one["labels"]), one["priority"]
+            one["digest"],
+            one["component"],
+            one["on_upgrade"],
+            rows.labels_of(one["labels"]),
+            one["priority"],
+            one["settings"],
         )
         for one in tx.execute("read_allowed").fetchall()
     }
@@ -116,10 +128,10 @@ def read(tx: Transaction, number: int) -> Generation | None:
     return None if row is None else _generation(tx, row, {}, {})
 
 
-def proposal(tx: Transaction, host: str) -> str | None:
-    """Read the hash of the last file of a host that became a generation."""
+def proposal(tx: Transaction, host: str) -> Proposal | None:
+    """Read the last file of a host that became a generation, or was one already."""
     row = tx.execute("proposal", (host,)).fetchone()
-    return None if row is None else str(row["content_hash"])
+    return None if row is None else Proposal(row["content_hash"], row["generation"])
 
 
 def _generation(

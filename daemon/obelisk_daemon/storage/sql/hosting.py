@@ -1,8 +1,10 @@
 """Logical transactions on hosts and their leases."""
 
+from collections.abc import Sequence
+
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import NotFoundError
-from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost
+from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost, Offered
 from obelisk_daemon.storage.sql.connection import Connection
 from obelisk_daemon.storage.sql.writer import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER
@@ -22,9 +24,11 @@ def heartbeat(tx: Transaction, beat: Beat) -> Heard:
     return Heard(dead, row is not None and bool(row["draining"]))
 
 
-def note_generation(tx: Transaction, host: str, generation: int) -> None:
-    """Note which generation a host runs now."""
+def note_generation(tx: Transaction, host: str, generation: int, offered: Sequence[Offered]) -> None:
+    """Note which generation a host runs now, and what its executors offer."""
     tx.execute("note_generation", (generation, host))
+    for one in offered:
+        tx.execute("describe_executor", (",".join(sorted(one.labels)), one.max_running, host, one.name))
 
 
 def set_draining(tx: Transaction, host: str, draining: bool) -> None:

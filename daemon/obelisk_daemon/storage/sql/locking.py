@@ -1,7 +1,7 @@
 """The logical transaction that locks what is due: the one place that decides who may run what (DESIGN.md section 5).
 
 What the executor says it can run is asked of the database again: the active generation decides, so that a stale
-process takes nothing that this does not allow.
+process takes nothing that this does not allow, nor what it knows only by other settings.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def _queues(tx: Transaction, request: LockRequest, known: _Known) -> Iterator[_Q
     """Give the queues in which something waits, due or not, and which this executor has code for; in order."""
     for queue in merge(_waiting(tx, request, known), _forsaken(tx, request), key=lambda queue: _place(queue.rule)):
         ffqn = queue.rule["ffqn"]
-        if ffqn in known and _has_code(queue.rule, known[ffqn]):
+        if ffqn in known and _has_code(queue.rule, known[ffqn]) and queue.rule["since"] <= request.generation:
             yield queue
 
 

@@ -12,7 +12,7 @@ from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
-from obelisk_daemon.storage.generations import GenerationRow, WorkInProgress
+from obelisk_daemon.storage.generations import GenerationRow, Newest, WorkInProgress
 from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Census,
@@ -149,6 +149,11 @@ class Reads:
         """Tell where and why an execution could not go on on some code."""
         row = await self._one("failed_on", (execution_id, digest, abi))
         return None if row is None else (row["version"], row["message"] or "")
+
+    async def newest_generation(self, host: str) -> Newest:
+        """Read the number of the active generation, beside that which a host runs."""
+        row = await self._on_connection(lambda connection: connection.execute("newest_generation", (host,)).fetchone())
+        return Newest(row["number"], row["told"])
 
     async def generations(self, before: int, limit: int) -> list[GenerationRow]:
         """Read the history, newest first."""

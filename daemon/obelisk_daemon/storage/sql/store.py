@@ -11,8 +11,15 @@ from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
-from obelisk_daemon.storage.generations import Generation, GenerationRow, StoredComponent, WorkInProgress
-from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost
+from obelisk_daemon.storage.generations import (
+    Generation,
+    GenerationRow,
+    Newest,
+    Proposal,
+    StoredComponent,
+    WorkInProgress,
+)
+from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost, Offered
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
@@ -173,9 +180,9 @@ class SqlStore:
         """Renew the leases of a host and of its executors."""
         return await self._write(lambda tx: hosting.heartbeat(tx, beat))
 
-    async def note_generation(self, host: str, generation: int) -> None:
+    async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
         """Note which generation a host runs now."""
-        await self._write(lambda tx: hosting.note_generation(tx, host, generation))
+        await self._write(lambda tx: hosting.note_generation(tx, host, generation, offered))
 
     async def set_draining(self, host: str, draining: bool) -> None:
         """Have a host take no more work, or take work again."""
@@ -205,6 +212,10 @@ class SqlStore:
         """Read the active generation."""
         return await self._write(generations.read_active)
 
+    async def newest_generation(self, host: str) -> Newest:
+        """Read the number of the active generation."""
+        return await self.reads.newest_generation(host)
+
     async def generation(self, number: int) -> Generation | None:
         """Read a generation."""
         return await self._write(lambda tx: generations.read(tx, number))
@@ -224,12 +235,13 @@ class SqlStore:
         """Make a generation the active one."""
         return await self._write(lambda tx: generations.activate(tx, generation, codes, proposed, strands=strands))
 
-    async def note_proposal(self, host: str, content_hash: str) -> None:
-        """Note the hash of a host's file."""
-        await self._write(lambda tx: tx.execute("set_proposal", (host, content_hash)))
+    async def note_proposal(self, host: str, proposal: Proposal) -> None:
+        """Note what a host's file asks for."""
+        values = (host, proposal.content_hash, proposal.generation)
+        await self._write(lambda tx: tx.execute("set_proposal", values))
 
-    async def proposal(self, host: str) -> str | None:
-        """Read the hash of the last file of a host that became a generation."""
+    async def proposal(self, host: str) -> Proposal | None:
+        """Read the last file of a host that became a generation."""
         return await self._write(lambda tx: generations.proposal(tx, host))
 
     async def work_in_progress(self) -> list[WorkInProgress]:

@@ -16,6 +16,9 @@ UPDATE executor SET seen_at = ?, lease_until = ? WHERE executor_id = ? AND lease
 -- name: note_generation
 UPDATE host SET generation = ? WHERE host = ?;
 
+-- name: describe_executor
+UPDATE executor SET labels = ?, max_running = ? WHERE host = ? AND name = ? AND lease_until > 0;
+
 -- name: set_draining
 UPDATE host SET draining = ? WHERE host = ?;
 

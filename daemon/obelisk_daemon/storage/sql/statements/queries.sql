@@ -100,7 +100,7 @@ SELECT body FROM event WHERE execution_id = ? AND version = ?;
 -- The next queue after another one: what waits under one rank, for one function, with the same labels. By `due_at`, what
 -- else is in that other one is passed over in one step: no row has so late a time.
 -- name: next_queue
-SELECT q.rank, q.ffqn, q.labels, a.digest, a.component, a.on_upgrade, a.labels AS function_labels
+SELECT q.rank, q.ffqn, q.labels, a.digest, a.component, a.on_upgrade, a.labels AS function_labels, a.since
 FROM (
     SELECT rank, ffqn, labels FROM execution INDEXED BY execution_queue
     WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND (rank, ffqn, labels, due_at) > (?, ?, ?, 9223372036854775807)
@@ -125,7 +125,7 @@ WHERE status = 'pending_at' AND status <> 'finished' AND executor_id > ?1 AND du
 
 -- The same of one queue as `next_queue` gives.
 -- name: rule_of
-SELECT ?1 AS rank, ?2 AS ffqn, ?3 AS labels, digest, component, on_upgrade, labels AS function_labels
+SELECT ?1 AS rank, ?2 AS ffqn, ?3 AS labels, digest, component, on_upgrade, labels AS function_labels, since
 FROM allowed WHERE ffqn = ?2;
 
 -- In this and in the next ones, `status <> 'finished'` is what lets SQLite take the partial index.
@@ -267,6 +267,9 @@ SELECT * FROM generation ORDER BY number DESC LIMIT 1;
 -- name: generation
 SELECT * FROM generation WHERE number = ?;
 
+-- name: newest_generation
+SELECT coalesce(max(number), 0) AS number, (SELECT generation FROM host WHERE host = ?) AS told FROM generation;
+
 -- name: generations
 SELECT number, activated_at, content_hash, cause, restored FROM generation
 WHERE number < ? ORDER BY number DESC LIMIT ?;
@@ -281,17 +284,18 @@ INSERT INTO generation_component (number, name, digest) VALUES (?, ?, ?);
 SELECT name, digest FROM generation_component WHERE number = ? ORDER BY name;
 
 -- name: set_proposal
-INSERT INTO proposal (host, content_hash) VALUES (?, ?)
-ON CONFLICT (host) DO UPDATE SET content_hash = excluded.content_hash;
+INSERT INTO proposal (host, content_hash, generation) VALUES (?, ?, ?)
+ON CONFLICT (host) DO UPDATE SET content_hash = excluded.content_hash, generation = excluded.generation;
 
 -- name: proposal
-SELECT content_hash FROM proposal WHERE host = ?;
+SELECT content_hash, generation FROM proposal WHERE host = ?;
 
 -- name: clear_allowed
 DELETE FROM allowed;
 
 -- name: insert_allowed
-INSERT INTO allowed (ffqn, digest, component, on_upgrade, labels, priority) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO allowed (ffqn, digest, component, on_upgrade, labels, priority, settings, since)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: read_allowed
 SELECT * FROM allowed ORDER BY ffqn;

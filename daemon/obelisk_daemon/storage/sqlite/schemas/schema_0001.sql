@@ -145,10 +145,11 @@ CREATE TABLE generation_component (
 ) STRICT, WITHOUT ROWID;
 -- unneeded_code, forget_component
 CREATE INDEX generation_component_digest ON generation_component (digest);
--- the hash of the last file content of a host that became a generation
+-- the hash of the last file content of a host that became a generation, or was one already, and the number of that
 CREATE TABLE proposal (
     host TEXT PRIMARY KEY,
-    content_hash TEXT NOT NULL
+    content_hash TEXT NOT NULL,
+    generation INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Who may run what, and how much: replaced as a whole when a generation becomes active.
@@ -160,7 +161,10 @@ CREATE TABLE allowed (
     on_upgrade TEXT NOT NULL,
     -- required of the executor: sorted, with commas between
     labels TEXT NOT NULL,
-    priority INTEGER NOT NULL
+    priority INTEGER NOT NULL,
+    -- a hash of all that is said of the component, and the first of the generations that all say this and have this code
+    settings TEXT NOT NULL,
+    since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 -- component '': of all together
 CREATE TABLE queue_limit (
