@@ -7,6 +7,7 @@ import pytest
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution.events import Created, Finished, Locked, Unlocked
+from obelisk_daemon.storage.postgres.store import PostgresStore
 from obelisk_daemon.storage.records import Census, Recorded, Release, VersionConflictError
 from tests.building import OK, RunScript, created, execution_id, failure, new_execution
 from tests.conformance.world import World
@@ -98,4 +99,5 @@ async def test_the_sizes_are_those_of_the_files(world: World) -> None:
     await asyncio.gather(*[world.store.submit(new_execution(created(), number, at=world.now)) for number in range(50)])
     sizes = await world.store.reads.sizes()
     assert sizes.database + sizes.wal > 20_000
-    assert 0 < sizes.disk_free < sizes.disk
+    if not isinstance(world.store, PostgresStore):  # whose disk is another machine's
+        assert 0 < sizes.disk_free < sizes.disk

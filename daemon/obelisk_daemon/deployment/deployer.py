@@ -25,7 +25,7 @@ from obelisk_daemon.deployment.impact import Assessor, EventReader
 from obelisk_daemon.deployment.planning import Linker, plan_generation
 from obelisk_daemon.deployment.proposal import Active, Examined, Verdict, Wish
 from obelisk_daemon.deployment.settling import cut_off, hash_of
-from obelisk_daemon.deployment.stored import Recognized, StoredGenerations, Surrounds, owned, pinned
+from obelisk_daemon.deployment.stored import Recognized, StoredGenerations, Surrounds, agree, owned, pinned
 from obelisk_daemon.errors import ConflictError
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.generations import Generation, Proposal
@@ -275,10 +275,9 @@ class Deployer:
 
     async def _carry_out(self, examined: Examined, origin: Origin) -> Verdict:
         candidate, number = examined.candidate, self._number
-        if self._active is not None and candidate.content_hash == self._active.generation.content_hash:
+        if self._is_active(candidate):
             if origin.proposed is not None:
-                host, content_hash = origin.proposed
-                await self._store.note_proposal(host, Proposal(content_hash, number))
+                await self._take_own(candidate.source, Recognized(number, candidate.manifest))
             return Verdict("unchanged", number, message=f"generation {number} is just that already")
         plan = plan_generation(candidate, number + 1, self.linker, examined.impact.retained)
         self._reach_before("active")
@@ -287,6 +286,15 @@ class Deployer:
         self._take(Active(generation, candidate, plan, executors))
         self._reach("active")
         return Verdict("active", generation.number, diagnostics=candidate.warnings)
+
+    def _is_active(self, candidate: Candidate) -> bool:
+        """Tell if a candidate is what is active; where others share that, but for what is each host's own."""
+        if self._active is None or self._active.generation.number != self._number:
+            return False
+        if candidate.content_hash == self._active.generation.content_hash:
+            return True
+        both = (candidate, self._active.candidate)
+        return self._surrounds.shared and agree(*(pinned(one.manifest, one.files.digests) for one in both))
 
     @property
     def _number(self) -> int:

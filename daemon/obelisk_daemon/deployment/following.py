@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from obelisk_config import Executor, ManifestError
@@ -72,6 +73,8 @@ class Following:
         """Why the active generation can't run here."""
         self._poked = asyncio.Event()
         self._told: tuple[Executor, ...] = ()
+        self._ran = 0
+        self._warn_at: float | None = None
         self._failed = 0
         self._again_at = 0.0
         self._delay = POLL
@@ -107,6 +110,10 @@ class Following:
             offered = [Offered(one.name, one.labels, one.max_running) for one in executors]
             await self._store.note_generation(self._host, runs, offered)
             self._told = executors
+        if runs != self._ran:
+            self._ran, self._warn_at = runs, self._clock.monotonic() + self._patience.total_seconds()
+        elif self._warn_at is not None and self._clock.monotonic() >= self._warn_at:
+            await self._warn(runs)
 
     async def _follow(self, newest: int) -> None:
         try:
@@ -131,17 +138,27 @@ class Following:
         self._delay = POLL if newest != self._failed else min(2 * self._delay, _LONGEST)
         self.problem, self._failed, self._again_at = problem, newest, self._clock.monotonic() + self._delay
 
+    async def _warn(self, number: int) -> None:
+        """Name, once for each generation, the hosts that had their time and do not run it."""
+        self._warn_at = None
+        if laggards := await self._laggards(number):
+            _log.warning("hosts_behind", generation=number, hosts={one.host: one.generation for one in laggards})
+
+    async def _laggards(self, number: int) -> list[KnownHost]:
+        return [host for host in await self.hosts() if (host.generation or 0) < number]
+
     async def hosts(self) -> list[KnownHost]:
-        """Read the hosts that are alive, by their names."""
-        now = self._clock.now()
-        return [host for host in await self._store.hosts() if host.is_alive(now)]
+        """Read the hosts that are alive, by their names; of this one it is known what it runs."""
+        now, runs = self._clock.now(), self._deployer.active.generation.number
+        alive = [host for host in await self._store.hosts() if host.is_alive(now)]
+        return [msgspec.structs.replace(one, generation=runs) if one.host == self._host else one for one in alive]
 
     async def behind(self, number: int) -> list[KnownHost]:
         """Wait until all live hosts run a generation, but not beyond `patience`; give those that still don't."""
         until = self._clock.monotonic() + self._patience.total_seconds()
         await self.look()
         while True:
-            laggards = [host for host in await self.hosts() if (host.generation or 0) < number]
+            laggards = await self._laggards(number)
             if not laggards or self._clock.monotonic() >= until:
                 return laggards
             await asyncio.sleep(_STEP)

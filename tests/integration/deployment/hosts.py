@@ -44,13 +44,15 @@ class Host:
         self.following: Following
         self.control: ManifestControl
 
-    async def start(self, *tables: str, labels: Sequence[str] = (), authority: str = "file") -> "Host":
+    async def start(
+        self, *tables: str, labels: Sequence[str] = (), authority: str = "file", dev: bool = False
+    ) -> "Host":
         """Begin as a daemon does, with its file as it is, or with these tables in it."""
         if tables:
             self.write(*tables, labels=labels, authority=authority)
-        options = Options(self.path, Surroundings())
+        options = Options(self.path, Surroundings(), dev)
         beginning = begin(options)
-        surrounds = Surrounds(self.path, Surroundings(), beginning.host, shared=beginning.is_shared)
+        surrounds = Surrounds(self.path, Surroundings(), beginning.host, dev, beginning.is_shared)
         store, compiler, clock = self._store, self._compiler, self._clock
         self.deployer = Deployer(store, store.reads, compiler, clock, surrounds, metrics=Metrics())
         self.file = ManifestFile(self.path, self.deployer)
@@ -109,8 +111,8 @@ class Host:
 
 def fibo(variant: str = "", **settings: object) -> str:
     """Give the table of an activity, of which there are variants that do the same."""
-    path = f"fibo-{variant}.wasm"
-    return guests.manifest_entry("fibo-activity", path=path, digest=digest(variant), **settings)
+    file: dict[str, object] = {"path": f"fibo-{variant}.wasm", "digest": digest(variant)}
+    return guests.manifest_entry("fibo-activity", **(file | settings))
 
 
 def digest(variant: str) -> str:

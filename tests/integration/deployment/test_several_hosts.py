@@ -1,10 +1,12 @@
 """Hosts on one database: one of them makes a generation, all follow, and an outdated file undoes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from obelisk_config import ManifestError
 from obelisk_daemon.clock import after
@@ -19,6 +21,11 @@ from tests.fakes.clock import ManualClock
 from tests.integration.deployment.hosts import Host, digest, fibo
 
 pytestmark = pytest.mark.anyio
+SECRET = (
+    fibo("2", allowed_hosts=[{"host": "https://example.com", "secrets": ["key"]}]),
+    '[secrets]\nkey = { file = "key" }\n',
+)
+"""What runs only on a host that has the secret."""
 
 
 @pytest.fixture
@@ -72,6 +79,7 @@ async def test_a_host_runs_what_another_one_made_active(a: Host, b: Host) -> Non
 
 async def test_each_host_says_what_it_runs(a: Host, b: Host, store: SqlStore) -> None:
     await a.save(fibo("2"))
+    assert [(one.host, one.generation) for one in (await a.control.state()).hosts] == [("a", 2), ("b", 1)]
     await a.following.look()
     assert [(one.host, one.generation) for one in await store.hosts()] == [("a", 2), ("b", 1)]
     await b.following.look()
@@ -172,6 +180,15 @@ async def test_labels_are_each_hosts_own_whatever_is_active(a: Host, b: Host) ->
     assert b.labels == ("gpu",)
 
 
+async def test_hosts_whose_components_have_no_digests_share_a_generation_too(host: Callable[[str], Host]) -> None:
+    one, other = host("one"), host("other")
+    for each in (one, other):
+        each.has("1")
+        await each.start(fibo("1", digest=None), labels=[each.name], dev=True)
+    assert (one.generation, other.generation) == (1, 1)
+    assert (one.labels, other.labels) == (("one",), ("other",))
+
+
 async def test_a_rollback_leaves_each_host_its_own(a: Host, b: Host) -> None:
     await b.save(fibo("1"), labels=["gpu"])
     await a.save(fibo("2"), labels=["eu"])
@@ -208,16 +225,25 @@ async def test_of_two_that_save_different_files_at_once_the_second_is_told_of_th
     assert b.code == digest("3")
 
 
+async def test_hosts_that_start_at_once_on_an_empty_database_agree_on_its_first_generation(
+    host: Callable[[str], Host],
+) -> None:
+    made = [host(name) for name in ("a", "b", "c")]
+    for one in made:
+        one.has("1")
+    await asyncio.gather(*[one.start(fibo("1"), labels=[one.name]) for one in made])
+    assert [one.generation for one in made] == [1, 1, 1]
+    assert [one.labels for one in made] == [("a",), ("b",), ("c",)]
+
+
 # a host that can't follow
 
 
 async def test_a_host_that_cannot_run_what_is_active_goes_on_and_says_why_until_it_can(
     a: Host, b: Host, clock: ManualClock
 ) -> None:
-    secret = '[secrets]\nkey = { file = "key" }\n'
-    settings = {"allowed_hosts": [{"host": "https://example.com", "secrets": ["key"]}]}
     (a.path.parent / "key").write_text("secret")
-    await a.save(fibo("2", **settings), secret)
+    await a.save(*SECRET)
     await b.following.look()
     assert b.code == digest("1")
     assert b.following.problem is not None
@@ -230,11 +256,19 @@ async def test_a_host_that_cannot_run_what_is_active_goes_on_and_says_why_until_
     assert (b.code, b.following.problem) == (digest("2"), None)
 
 
-async def test_a_host_that_cannot_run_what_is_active_does_not_start_and_puts_nothing_back(a: Host, b: Host) -> None:
-    secret = '[secrets]\nkey = { file = "key" }\n'
+async def test_a_host_that_cannot_run_what_is_active_may_put_back_what_it_runs(a: Host, b: Host) -> None:
     (a.path.parent / "key").write_text("secret")
-    settings = {"allowed_hosts": [{"host": "https://example.com", "secrets": ["key"]}]}
-    await a.save(fibo("2", **settings), secret)
+    await a.save(*SECRET)
+    await b.following.look()
+    b.has("1")
+    b.write(fibo("1"), "# another byte\n")
+    assert await b.reload() == "active"
+    assert (b.generation, b.code) == (3, digest("1"))
+
+
+async def test_a_host_that_cannot_run_what_is_active_does_not_start_and_puts_nothing_back(a: Host, b: Host) -> None:
+    (a.path.parent / "key").write_text("secret")
+    await a.save(*SECRET)
     b.has("1")
     with pytest.raises(ManifestError, match="key"):
         await b.start()
@@ -250,6 +284,18 @@ async def test_a_reload_names_the_hosts_that_do_not_follow_in_time(a: Host, b: H
     assert [one.host for one in await a.following.behind(2)] == ["b"]
     await b.following.look()
     assert await a.following.behind(2) == []
+
+
+async def test_hosts_that_do_not_follow_what_a_file_made_active_are_logged_once(a: Host, b: Host) -> None:
+    await a.save(fibo("2"))
+    with capture_logs() as logs:
+        for _ in range(3):
+            await a.following.look()
+    assert [one["hosts"] for one in logs if one["event"] == "hosts_behind"] == [{"b": 1}]
+    await b.following.look()
+    with capture_logs() as logs:
+        await b.following.look()
+    assert logs == []
 
 
 async def test_a_host_whose_lease_has_ended_is_not_waited_for(a: Host, b: Host, clock: ManualClock) -> None:

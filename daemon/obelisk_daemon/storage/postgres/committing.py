@@ -1,7 +1,7 @@
 """Group commit on PostgreSQL: one transaction, sent without waiting for each statement, committed once.
 
-What fails alone is told alone: the application's refusals go back to a savepoint; where PostgreSQL itself refuses
-something, the whole group is rolled back, and the writer runs each of it in a group of its own.
+Where one of its logical transactions refuses itself, or PostgreSQL refuses one, the whole group is rolled back, and
+the writer runs each in a group of its own. A savepoint for each would be dearer: PostgreSQL wants few of them.
 """
 
 import time
@@ -49,8 +49,10 @@ class PostgresGroupCommit:
             try:
                 return self._attempt(connection, group)
             except psycopg.Error as error:
-                if connection.raw.closed:
-                    thread.drop()
+                was_lost = connection.raw.closed
+                # also one that works: after an error in a pipeline, psycopg takes statements for prepared that are not
+                thread.drop()
+                if was_lost:
                     if self._was_committed(thread):
                         return None
                     if time.monotonic() > end:
@@ -73,13 +75,14 @@ class PostgresGroupCommit:
                 connection.execute("note_commit", (self._writer, self._number))
                 connection.execute("guard_shared", (GENERATION,))
                 for ticket in group:
-                    _run(connection, ticket, alone=len(group) == 1)
+                    _run(connection, ticket)
                 connection.settle()
                 connection.execute("commit")
                 connection.settle()
-        except (psycopg.Error, GroupLostError):
-            _roll_back(connection)
-            raise
+        except _RefusedError as refused:
+            connection.roll_back()
+            if len(group) > 1:
+                raise GroupLostError(StorageUnavailableError("storage_failed", str(refused))) from refused
 
     def _was_committed(self, thread: PostgresThread) -> bool:
         """Read what became of a group whose connection was lost: its number is there if, and only if, all of it is."""
@@ -94,39 +97,24 @@ class PostgresGroupCommit:
         return row is not None and row["number"] == self._number
 
 
-def _run(connection: PostgresConnection, ticket: WriteTicket[Any], *, alone: bool) -> None:
+class _RefusedError(Exception):
+    """A transaction of a group refuses itself: its ticket has the error."""
+
+
+def _run(connection: PostgresConnection, ticket: WriteTicket[Any]) -> None:
     ticket.error = ticket.result = None
     if ticket.after is not None and ticket.after.error is not None:
         ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
         return
-    # what a run adds is hardly ever refused: no savepoint for it, of which PostgreSQL should have few
-    saved = not alone and ticket.subject is None
-    if saved:
-        connection.execute("savepoint")
     transaction = Transaction(connection)
     try:
         ticket.result = ticket.work(transaction)
     except psycopg.Error:
         raise
     except Exception as error:
-        if not saved and not alone:
-            raise GroupLostError(StorageUnavailableError("storage_failed", str(error))) from error
         ticket.error = error
-        connection.execute("back" if saved else "rollback")
-        if alone:
-            connection.execute("begin")
-    else:
-        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
-        if saved:
-            connection.execute("release")
-
-
-def _roll_back(connection: PostgresConnection) -> None:
-    if not connection.raw.closed:
-        try:
-            connection.execute("rollback")
-        except psycopg.Error:
-            connection.raw.close()  # of no use any more; and what it had begun ends with it
+        raise _RefusedError(str(error)) from error
+    ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
 
 
 def _lost(error: psycopg.Error) -> GroupLostError:

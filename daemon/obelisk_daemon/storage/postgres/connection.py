@@ -160,6 +160,10 @@ class PostgresConnection:
             reader = self._readers[name] = RowReader(answer)
         return reader
 
+    def roll_back(self) -> None:
+        """Roll back, past psycopg, which forgets at a ROLLBACK what is prepared: there might have been DDL."""
+        self.raw.pgconn.exec_(b"ROLLBACK")
+
     @contextmanager
     def pipelined(self) -> Iterator[None]:
         """Send what follows without waiting for the answers one by one."""

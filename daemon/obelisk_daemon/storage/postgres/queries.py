@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from obelisk_daemon.storage.sql.connection import Values
-from obelisk_daemon.storage.sql.queries import read_statements, shared_statements
+from obelisk_daemon.storage.sql.queries import read_scripts, read_statements, schema_scripts, shared_statements
 
 _COMMENT: Final = re.compile(r"--.*$", re.MULTILINE)
 _PARAMETER: Final = re.compile(r"'[^']*'|(?<!:):(?P<name>[a-z]\w*)|\?(?P<number>\d*)")
@@ -18,6 +18,8 @@ _DIALECT: Final = (
     (re.compile(r"\bCROSS JOIN (\w+(?: \w+)?) ON\b"), r"JOIN \1 ON"),
     (re.compile(r"SELECT value FROM json_each\(([^)]*)\)"), r"SELECT jsonb_array_elements_text((\1)::jsonb)"),
     (re.compile(r"\binstr\("), "strpos("),
+    # PostgreSQL has to be told the type of a value that may be missing
+    (re.compile(r"(:\w+) IS NULL"), r"\1::text IS NULL"),
 )
 
 
@@ -73,7 +75,23 @@ WRITING: Final[Mapping[str, Statement]] = {
 }
 
 
+_TYPES: Final = (
+    (re.compile(r" STRICT\b(, WITHOUT ROWID)?"), ""),
+    (re.compile(r"\b(position|audit_id) INTEGER PRIMARY KEY"), r"\1 BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    (re.compile(r"\bINTEGER\b"), "BIGINT"),
+    (re.compile(r"\bBLOB\b"), "BYTEA"),
+    # ids and labels are compared byte by byte, whatever the language of the database is
+    (re.compile(r"\bTEXT\b"), 'TEXT COLLATE "C"'),
+)
+
+
 def migrations() -> list[str]:
-    """Give the scripts that make the schema, in order: script n leads from version n - 1 to n."""
-    found = [f for f in files(__package__).joinpath("schemas").iterdir() if f.name.startswith("schema_")]
-    return [script.read_text() for script in sorted(found, key=lambda f: f.name)]
+    """Give the scripts that make the schema, in order: the shared ones in its types, each with what only it has."""
+    own = read_scripts(files(__package__).joinpath("schemas"))
+    return [f"{_typed(shared)}\n{more}" for shared, more in zip(schema_scripts(), own, strict=True)]
+
+
+def _typed(script: str) -> str:
+    for pattern, replacement in _TYPES:
+        script = pattern.sub(replacement, script)
+    return script

@@ -19,6 +19,16 @@ def shared_statements() -> dict[str, str]:
     return read_statements(files(__package__).joinpath("statements"))
 
 
+def schema_scripts() -> list[str]:
+    """Read the scripts that make the schema, as SQLite has it, in order: script n leads from version n - 1 to n."""
+    return read_scripts(files(__package__).joinpath("schemas"))
+
+
+def read_scripts(directory: Traversable) -> list[str]:
+    """Read the scripts of a directory in order."""
+    return [script.read_text() for script in sorted(directory.iterdir(), key=lambda one: one.name)]
+
+
 def read_statements(directory: Traversable) -> dict[str, str]:
     """Read all files of a directory; what is for several tables is there once for each, as `orphans_event`."""
     texts = [file.read_text() for file in sorted(directory.iterdir(), key=lambda one: one.name)]

@@ -154,18 +154,6 @@ BEGIN;
 -- name: commit
 COMMIT;
 
--- name: rollback
-ROLLBACK;
-
--- name: savepoint
-SAVEPOINT one;
-
--- name: back
-ROLLBACK TO SAVEPOINT one;
-
--- name: release
-RELEASE SAVEPOINT one;
-
 -- name: server
 SELECT (current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery())::int AS read_only,
     current_setting('server_encoding') AS encoding, current_setting('server_version_num')::bigint AS version;
