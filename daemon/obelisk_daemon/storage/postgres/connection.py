@@ -64,7 +64,8 @@ class PostgresCursor:
     def _answered(self) -> PGresult:
         if self.answer is None:
             self._connection.settle()
-        assert self.answer is not None, "the connection is lost, which settling told"
+        if self.answer is None:
+            raise psycopg.OperationalError("the connection was lost before the answer")
         if self.answer.status in _FAILED:
             raise _error(self.answer)
         return self.answer
