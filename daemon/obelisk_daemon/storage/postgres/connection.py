@@ -162,8 +162,8 @@ class PostgresConnection:
         return reader
 
     def roll_back(self) -> None:
-        """Roll back, past psycopg, which forgets at a ROLLBACK what is prepared: there might have been DDL."""
-        self.raw.pgconn.exec_(b"ROLLBACK")
+        """End a transaction without its effects."""
+        self.execute("rollback")
 
     @contextmanager
     def pipelined(self) -> Iterator[None]:
