@@ -79,6 +79,9 @@ class PostgresGroupCommit:
                 _run_all(connection, group)
                 connection.execute("commit")
                 connection.settle()
+        except _OutdatedError:
+            connection.roll_back()
+            self._attempt(connection, group)
         except _RefusedError as refused:
             connection.roll_back()
             if len(group) > 1:
@@ -97,6 +100,10 @@ class PostgresGroupCommit:
         return row is not None and row["number"] == self._number
 
 
+class _OutdatedError(Exception):
+    """Another host has made a generation the active one, and what was remembered of the former was used."""
+
+
 class _RefusedError(Exception):
     """A transaction of a group refuses itself: its ticket has the error."""
 
@@ -104,6 +111,7 @@ class _RefusedError(Exception):
 def _run_all(connection: PostgresConnection, group: _Group) -> None:
     """Send all, then look at the answers that nothing depended on: most groups wait once."""
     begun: list[_Begun] = []
+    newest = connection.execute("generation_in_force")
     try:
         for ticket in group:
             _run(connection, ticket, begun)
@@ -113,6 +121,8 @@ def _run_all(connection: PostgresConnection, group: _Group) -> None:
         with suppress(psycopg.Error):
             _look(begun)
         raise
+    if not connection.ranks_hold(newest.fetchone()["number"]):
+        raise _OutdatedError
     _look(begun)
 
 

@@ -83,6 +83,16 @@ class PostgresConnection:
         self._sent: deque[PostgresCursor | _Form] = deque()
         """What was sent and is not answered, in order: statements, and before its first use how each was prepared."""
         self._in_pipeline = False
+        self.ranks: dict[tuple[str, str, int], int] = {}
+        self._ranks_of: int | None = None
+
+    def ranks_hold(self, generation: int | None) -> bool:
+        """Tell if `ranks` are those of a generation; if not, forget them."""
+        outdated = self.ranks and self._ranks_of not in (None, generation)
+        if outdated:
+            self.ranks.clear()
+        self._ranks_of = generation
+        return not outdated
 
     def execute(self, name: str, values: Values = (), /) -> PostgresCursor:
         """Send the statement of a name."""

@@ -79,9 +79,13 @@ def _rank_of_locked(tx: Transaction, child: NewExecution) -> int | None:
     """Give the rank of a child that its executor has locked; None if that was by the rules of another generation."""
     locked = child.entries[-1].event
     assert isinstance(locked, Locked)
-    values = (child.created.ffqn, locked.digest, locked.generation)
-    row = tx.execute("rank_of_locked_child", values).fetchone()
-    return None if row is None else int(row["rank"])
+    values, ranks = (child.created.ffqn, locked.digest, locked.generation), tx.connection.ranks
+    if values not in ranks:
+        row = tx.execute("rank_of_locked_child", values).fetchone()
+        if row is None:
+            return None
+        ranks[values] = int(row["rank"])
+    return ranks[values]
 
 
 def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> None:
