@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.postgres import installed, new_database, shared
+from tests.stores import Place, Places, PostgresPlaces, SqlitePlaces
 
 _DATABASE = "database"
 
@@ -39,6 +41,22 @@ def postgres(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[s
     request.node.user_properties.append((_DATABASE, "postgresql"))
     with new_database(postgres_server) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Every kind of database, one after the other: the test runs once for each."""
+    if request.param == "sqlite":
+        return SqlitePlaces(tmp_path)
+    request.node.user_properties.append((_DATABASE, "postgresql"))
+    return PostgresPlaces(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture
+def place(places: Places) -> Iterator[Place]:
+    """An empty database of every kind."""
+    with places.new() as made:
+        yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

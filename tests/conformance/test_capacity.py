@@ -45,7 +45,7 @@ async def test_executors_tell_what_they_offer_and_hold_and_when_they_were_seen(w
     await world.workflow(2)
     started = world.now
     world.clock.advance(timedelta(seconds=5))
-    await world.store.heartbeat(Beat("host", [EXECUTOR], world.now, NEVER))
+    await world.store.heartbeat(Beat("host", started, [EXECUTOR], world.now, NEVER))
     (found,) = await world.store.reads.executors(Instant(0), 10)
     assert (found.name, found.host, found.labels, found.max_running) == ("gpus", "host", ("eu", "gpu"), 4)
     assert (found.started_at, found.seen_at, found.running, found.hot) == (started, world.now, 2, 0)

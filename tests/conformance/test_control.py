@@ -85,7 +85,7 @@ async def test_a_result_that_comes_before_the_request_counts(world: World) -> No
     progress = await world.store.request_cancellation(run.execution_id, world.now)
     await ticket.durable()
     assert progress.already_finished
-    assert not await world.finish_cancelled(run.execution_id, CANCELLED)
+    assert await world.finish_cancelled(run.execution_id, CANCELLED) == "already_finished"
     assert (await world.row(run.execution_id)).outcome == OK
 
 
@@ -95,18 +95,29 @@ async def test_the_end_of_a_cancelled_execution_is_an_outcome_with_a_failure(wor
     await world.cancel(run.execution_id)
     if released:
         await world.release(run, reason="cancelled")
-    assert await world.finish_cancelled(run.execution_id, CANCELLED)
+    else:
+        await world.die()
+    assert await world.finish_cancelled(run.execution_id, CANCELLED) == "finished"
     row = await world.row(run.execution_id)
     assert row.outcome == Failed("cancelled", CANCELLED.failure_id, "cancelled on request")
     assert (row.status, row.lifecycle) == ("finished", "active")
     assert await world.store.reads.failure(CANCELLED.failure_id) == CANCELLED
 
 
+async def test_a_cancelled_execution_that_an_executor_runs_is_left_to_it_while_it_lives(world: World) -> None:
+    run = await world.start()
+    await world.cancel(run.execution_id)
+    assert await world.finish_cancelled(run.execution_id, CANCELLED) == "running"
+    assert (await world.row(run.execution_id)).status == "locked"
+    await world.release(run, reason="cancelled")
+    assert await world.finish_cancelled(run.execution_id, CANCELLED) == "finished"
+
+
 async def test_a_cancelled_execution_ends_once(world: World) -> None:
     submitted = await world.submit()
     await world.cancel(submitted)
     ends = [world.store.finish_cancelled(submitted, world.now, failure(n, "cancelled")) for n in (1, 2)]
-    assert sorted(await asyncio.gather(*ends)) == [False, True]
+    assert sorted(await asyncio.gather(*ends)) == ["already_finished", "finished"]
     assert (await world.types(submitted)).count("finished") == 1
 
 

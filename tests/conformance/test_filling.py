@@ -9,9 +9,9 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.storage.records import ListFilter
 from obelisk_daemon.storage.sqlite.store import open_store
 from tests.bench.filling import Filling, fill
-from tests.conformance.conftest import not_expected
 from tests.conformance.world import World, check_stored
 from tests.fakes.clock import START
+from tests.stores import not_expected
 
 pytestmark = pytest.mark.anyio
 

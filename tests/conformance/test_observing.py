@@ -58,7 +58,7 @@ async def test_a_run_that_was_given_up_is_shown_with_the_time_since_when_it_was_
 
 async def test_an_end_from_outside_is_shown_once(world: World, seen: list[Recorded]) -> None:
     execution = await world.submit()
-    for expected in (True, False):
+    for expected in ("finished", "already_finished"):
         assert await world.store.finish_cancelled(execution, world.now, failure(kind="cancelled")) == expected
     assert events(seen) == [Created, Finished]
     assert (seen[1].locked_at, seen[1].from_outside) == (None, True)
@@ -67,6 +67,7 @@ async def test_an_end_from_outside_is_shown_once(world: World, seen: list[Record
 async def test_what_is_refused_is_not_shown(world: World, seen: list[Recorded]) -> None:
     await world.submit()
     (held,) = await world.lock()
+    await world.die()
     await world.store.finish_cancelled(held.execution_id, world.now, failure(kind="cancelled"))
     shown = len(seen)
     with pytest.raises(VersionConflictError):

@@ -20,9 +20,11 @@ from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.database import Damage
 from obelisk_daemon.storage.generations import ALL, AllowedFunction, Generation, QueueLimit, StoredComponent
+from obelisk_daemon.storage.hosts import Beat
 from obelisk_daemon.storage.postgres.store import PostgresStore
 from obelisk_daemon.storage.records import (
     Append,
+    CancellationEnd,
     Change,
     Held,
     ListFilter,
@@ -36,7 +38,19 @@ from obelisk_daemon.storage.records import (
 from obelisk_daemon.storage.sql.checking import check_execution
 from obelisk_daemon.storage.sql.connection import Connection
 from obelisk_daemon.storage.sql.store import SqlStore
-from tests.building import ACTIVITY, DIGEST, EXECUTOR, WORKFLOW, RunScript, created, execution_id, new_execution, run_id
+from obelisk_daemon.storage.upkeep import NewExecutor
+from tests.building import (
+    ACTIVITY,
+    DIGEST,
+    EXECUTOR,
+    NEVER,
+    WORKFLOW,
+    RunScript,
+    created,
+    execution_id,
+    new_execution,
+    run_id,
+)
 from tests.building import locked as locked_event
 from tests.fakes.clock import ManualClock
 
@@ -120,6 +134,17 @@ class World:
             connection.set_progress_handler(None, 0)
         return counted, done
 
+    async def enlist(self, executor: ExecutorId = EXECUTOR, until: Instant = NEVER) -> None:
+        """Make an executor known, with a lease until then, unless it is known."""
+        known = {one.executor_id for one in await self.store.reads.executors(Instant(0), 100)}
+        if executor not in known:
+            await self.store.register_executor(NewExecutor(executor, "host"), self.now, until)
+
+    async def die(self, executor: ExecutorId = EXECUTOR) -> None:
+        """Have everybody know that an executor is dead."""
+        await self.enlist(executor)
+        await self.store.end_lease(Beat("host", self.now, [executor], self.now, self.now))
+
     async def lock(
         self,
         *,
@@ -137,6 +162,7 @@ class World:
         def locking(digest: str) -> "_Locking":
             return _Locking(executor, digest)
 
+        await self.enlist(executor)
         known = runnable.items() if isinstance(runnable, Mapping) else runnable
         functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in known]
         request = LockRequest(
@@ -170,7 +196,7 @@ class World:
         await self.store.request_cancellation(execution, self.now)
         await self.check()
 
-    async def finish_cancelled(self, execution: ExecutionId, record: FailureRecord) -> bool:
+    async def finish_cancelled(self, execution: ExecutionId, record: FailureRecord) -> CancellationEnd:
         ended = await self.store.finish_cancelled(execution, self.now, record)
         await self.check()
         return ended

@@ -1,22 +1,20 @@
 """What is locked, and in which order, is what the rule of DESIGN.md section 5 says: compared with a model of it."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from itertools import groupby, zip_longest
-from pathlib import Path
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.generations import AllowedFunction, QueueLimit
 from obelisk_daemon.storage.records import Held
-from obelisk_daemon.storage.sqlite.store import open_store
 from tests.building import DIGEST, OK, OTHER_DIGEST, RunScript, created, new_execution
 from tests.conformance.world import World
+from tests.stores import Place, Places
 
 FUNCTIONS = ("testing:a/a.a", "testing:b/b.b", "testing:b/b.c")
 COMPONENTS = {FUNCTIONS[0]: "a", FUNCTIONS[1]: "b", FUNCTIONS[2]: "b"}
@@ -168,12 +166,8 @@ def _number(execution_id: ExecutionId) -> int:
     return int(execution_id.removeprefix("E_"))
 
 
-def _not_expected(error: Exception) -> None:
-    raise error
-
-
-async def compare(scene: Scene, directory: str) -> None:
-    async with open_store(Path(directory) / "obelisk.db", _not_expected) as store:
+async def compare(scene: Scene, place: Place) -> None:
+    async with place.open() as store:
         model, real = Model(scene), Real(World(store))
         await real.begin(scene)
         for turn in scene.turns:
@@ -182,8 +176,9 @@ async def compare(scene: Scene, directory: str) -> None:
             assert await real.lock(turn) == model.lock(turn)
 
 
-@settings(max_examples=150, deadline=None)
+# each example has a database of its own
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scene=SCENES)
-def test_what_is_locked_is_what_the_rule_says(scene: Scene) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(compare(scene, directory))
+def test_what_is_locked_is_what_the_rule_says(places: Places, scene: Scene) -> None:
+    with places.new() as place:
+        asyncio.run(compare(scene, place))

@@ -3,18 +3,15 @@
 import asyncio
 import contextlib
 import random
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from obelisk_daemon.errors import CallerError, ConflictError, QueueFullError
 from obelisk_daemon.execution.events import Finished, Schedule, TemporarilyFailed
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.generations import AllowedFunction, QueueLimit
-from obelisk_daemon.storage.sqlite.store import open_store
 from tests.building import (
     ACTIVITY,
     DIGEST,
@@ -28,6 +25,7 @@ from tests.building import (
     new_execution,
 )
 from tests.conformance.world import World
+from tests.stores import Place, Places
 
 
 class Life:
@@ -161,8 +159,8 @@ class Life:
 _FUNCTIONS = (ACTIVITY, WORKFLOW)
 
 
-async def live(seed: int, chosen: list[int], directory: str) -> None:
-    async with open_store(Path(directory) / "obelisk.db", _not_expected) as store:
+async def live(seed: int, chosen: list[int], place: Place) -> None:
+    async with place.open() as store:
         life = Life(World(store), seed)
         await life.world.activate(1, {ffqn: AllowedFunction(DIGEST, "a") for ffqn in _FUNCTIONS})
         for choice in chosen:
@@ -171,12 +169,9 @@ async def live(seed: int, chosen: list[int], directory: str) -> None:
             await life.check()
 
 
-def _not_expected(error: Exception) -> None:
-    raise error
-
-
-@settings(max_examples=150, deadline=None)
+# each example has a database of its own
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), chosen=st.lists(st.integers(0, 14), max_size=40))
-def test_the_counted_length_of_a_queue_is_that_of_the_queue(seed: int, chosen: list[int]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(live(seed, chosen, directory))
+def test_the_counted_length_of_a_queue_is_that_of_the_queue(places: Places, seed: int, chosen: list[int]) -> None:
+    with places.new() as place:
+        asyncio.run(live(seed, chosen, place))

@@ -102,7 +102,7 @@ class LocalEngine:
         """Describe the daemon now."""
         return DaemonStatus(
             version=__version__,
-            executor_id=self._services.executor_id,
+            executor_id=self._executors.members[0].services.executor_id,
             generation=self._services.plan.generation,
             started_at=self._started_at,
             now=self._services.clock.now(),

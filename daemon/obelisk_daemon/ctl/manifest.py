@@ -188,8 +188,8 @@ def _decided(session: Session, what: str, wish: dict[str, object]) -> int:
         session.output.line(f"unchanged: {report['message']}")
     else:
         session.output.line(f"generation {report['generation']} is active")
-        for one in report.get("behind", ()):
-            session.output.line(f"host {runs(one)}: until it follows, it takes nothing of what changed")
+    for one in report.get("behind", ()):
+        session.output.line(f"host {runs(one)}: until it follows, it takes nothing of what changed")
     return BAD_MANIFEST if refused else OK
 
 

@@ -145,7 +145,7 @@ class ManifestControl:
     async def _settled(self, verdict: Verdict) -> VerdictReport:
         """Report once all hosts run it, or after their time is over."""
         report = verdict_report(verdict)
-        if verdict.outcome != "active":
+        if verdict.outcome == "refused":
             return report
         behind = _states(await self._following.behind(verdict.generation))
         return msgspec.structs.replace(report, behind=list(behind))

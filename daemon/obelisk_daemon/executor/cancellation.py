@@ -85,7 +85,7 @@ class Canceller:
             self._runs.spawn(self._survive(execution_id), f"cancel {execution_id}")
 
     async def resume(self) -> None:
-        """Complete the cancellations that a crash interrupted."""
+        """Go on with the cancellations that a crash interrupted, or of which nobody told this host."""
         for execution_id in await self._services.store.unfinished_cancellations():
             await self._cancel(execution_id, force=False)
 
@@ -144,6 +144,8 @@ class Canceller:
         if awaited:
             return Cancelled(already_finished=progress.already_finished, reached=reached, awaited=awaited)
         failure = FailureRecord(self._services.ids.failure(), "cancelled", "cancelled on request")
-        ended = await store.finish_cancelled(execution_id, clock.now(), failure)
+        end = await store.finish_cancelled(execution_id, clock.now(), failure)
+        if end == "running":  # on another host: it drops it, lets it go, and ends it; or it dies
+            return Cancelled(already_finished=False, reached=reached, awaited=1)
         self._runs.note_room()
-        return Cancelled(already_finished=False, reached=reached + ended)
+        return Cancelled(already_finished=False, reached=reached + (end == "finished"))

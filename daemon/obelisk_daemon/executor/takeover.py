@@ -1,10 +1,9 @@
-"""Taking over what a dead daemon left (DESIGN.md section 4, "Leases and deadlines").
+"""Taking over what dead executors left (DESIGN.md section 4, "Leases and deadlines").
 
-On SQLite this is done once, at start: the state directory is held exclusively, so every lock of another executor is
-one of a process that is gone.
+On SQLite this is done once, at start: the state directory is held exclusively, so all former executors are dead. On a
+database that hosts share, each of them looks again and again; what two find at once, the first one takes over.
 """
 
-from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -12,29 +11,37 @@ import msgspec
 from obelisk_daemon.clock import Clock
 from obelisk_daemon.execution.attempt import Concluding, conclude_lost
 from obelisk_daemon.ids import ExecutorId, IdSource
+from obelisk_daemon.storage.records import VersionConflictError
 from obelisk_daemon.storage.upkeep import LostRun, RecoveryStore
 
 _BATCH: Final = 500
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """How many runs were taken over, for the daemon's log."""
+    """Who was found dead with executions in its hands, and how many runs were taken over, for the daemon's log."""
 
+    dead: tuple[ExecutorId, ...]
     lost_runs: int
 
 
-async def take_over(store: RecoveryStore, alive: Collection[ExecutorId], clock: Clock, ids: IdSource) -> Recovered:
-    """End every run of executors that are not alive, so that their executions can be locked again."""
-    await store.release_hot(alive)
+async def take_over(store: RecoveryStore, clock: Clock, ids: IdSource) -> Recovered:
+    """End every run of executors that are dead, so that their executions can be locked again.
+
+    Raises:
+        StorageUnavailableError: what was taken over stays so; the rest is for the next time.
+    """
+    dead = await store.dead_executors(clock.now())
     count = 0
-    while lost := await store.lost_runs(alive, _BATCH):
-        for run in lost:
-            await _end(store, run, clock, ids)
-        count += len(lost)
-    return Recovered(count)
+    if dead:
+        await store.release_hot(dead)
+        while lost := await store.lost_runs(dead, _BATCH):
+            for run in lost:
+                count += await _end(store, run, clock, ids)
+    return Recovered(tuple(dead), count)
 
 
-async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) -> None:
+async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) -> bool:
+    """End a run; answer False where somebody else has: another host, or its own at the last moment."""
     at = max(clock.now(), run.state.changed_at)
     attempt = Concluding(run.execution_id, run.locked, at, ids.failure)
     assert run.state.locked_version is not None
@@ -43,4 +50,8 @@ async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) 
         is_workflow=run.created.terms is not None,
         progressed=run.state.version > run.state.locked_version + 1,
     )
-    await store.end_lost_run(run, end.failure or end.event, at)
+    try:
+        await store.end_lost_run(run, end.failure or end.event, at)
+    except VersionConflictError:
+        return False
+    return True

@@ -45,30 +45,49 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """A sign of life of a host and its executors, and until when others may rely on it."""
+    """A sign of life of a host and its executors, and until when others may rely on it.
+
+    `started_at` tells it from another daemon under the same name: it is when it was registered.
+    """
 
     host: str
+    started_at: Instant
     executors: Collection[ExecutorId]
     at: Instant
     until: Instant
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What a host learns by its heartbeat: which of its executors were declared dead, and if it is to drain."""
+    """What a host learns by its heartbeat: which of its executors were declared dead, and if it is to drain.
+
+    `is_known` is False where the host was forgotten, or another daemon has its name by now.
+    """
 
     dead: frozenset[ExecutorId]
+    is_known: bool
     draining: bool
 
 
 class HostStore(Protocol):
     """The hosts on this database."""
 
-    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> None:
-        """Make a host known, or known again: whether it drains stays as it was. Old ones are forgotten."""
+    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> Instant | None:
+        """Make a host known, or known again: whether it drains stays as it was. Old ones are forgotten.
+
+        While another daemon has a lease under that name, nothing is done but to answer when that ends.
+        """
         ...
 
     async def heartbeat(self, beat: Beat) -> Heard:
         """Renew the leases of a host and of its executors; of one that is dead, nothing is renewed."""
+        ...
+
+    async def end_lease(self, beat: Beat) -> None:
+        """End the leases of a host that stops and of its executors: what they left need not wait for their end."""
+        ...
+
+    async def end_all_leases(self) -> None:
+        """Declare all dead: for who knows that nobody else can be at work on this database."""
         ...
 
     async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:

@@ -16,6 +16,7 @@ from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Append,
+    CancellationEnd,
     CancellationProgress,
     Census,
     Delay,
@@ -93,8 +94,8 @@ class ExecutionWriter(Protocol):
         """
         ...
 
-    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
-        """End a cancelled execution that no live run holds; answer False when it had ended already."""
+    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> CancellationEnd:
+        """End a cancelled execution that no executor runs which is alive; tell what has become of it."""
         ...
 
     async def unpause(self, execution_id: ExecutionId, at: Instant, reason: str) -> bool:

@@ -205,6 +205,10 @@ class Runnable(msgspec.Struct, frozen=True):
     locked: Callable[[RunId, int], Locked]
 
 
+CancellationEnd: TypeAlias = Literal["finished", "already_finished", "running"]
+"""What became of an execution that was to end as cancelled; `running`: an executor that is alive has to let it go."""
+
+
 class CancellationProgress(msgspec.Struct, frozen=True):
     """Where the cancellation of one execution stands; `children` are the unfinished ones with their ffqn."""
 

@@ -48,15 +48,23 @@ class RecoveryStore(Protocol):
         """
         ...
 
-    async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list["LostRun"]:
-        """Read runs locked by executors other than those `alive`."""
+    async def dead_executors(self, at: Instant) -> list[ExecutorId]:
+        """Declare those dead whose lease has ended by then; read which of all dead executors hold an execution."""
+        ...
+
+    async def lost_runs(self, dead: Collection[ExecutorId], limit: int) -> list["LostRun"]:
+        """Read runs locked by executors that are dead; not those that are being cancelled."""
         ...
 
     async def end_lost_run(self, lost: "LostRun", ending: Event | FailureRecord, at: Instant) -> None:
-        """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with."""
+        """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with.
+
+        Raises:
+            VersionConflictError: it has gone on, or another host has ended it.
+        """
         ...
 
-    async def release_hot(self, alive: Collection[ExecutorId]) -> None:
+    async def release_hot(self, dead: Collection[ExecutorId]) -> None:
         """Forget the memory that dead executors kept of blocked workflows."""
         ...
 

@@ -32,7 +32,7 @@ from obelisk_daemon.deployment.replay_gate import ReplayGate
 from obelisk_daemon.deployment.reports import Planner
 from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.deployment.watching import ManifestWatch
-from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.counting import Counting
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.timers import Timers
@@ -41,7 +41,7 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.metrics.loop_lag import measure_loop_lag
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
-from obelisk_daemon.supervisor.background import reload_on_request
+from obelisk_daemon.supervisor.background import reload_on_request, take_over_from_the_dead
 from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
@@ -142,15 +142,20 @@ class _Daemon:
         stack.push_async_callback(http.aclose)
         timers = Timers(store, self._clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
         observe_requests = None if traces is None else traces.observe_requests
-        common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests)
+        common = Common(store, self._clock, self._ids, self._metrics, http, observe_requests=observe_requests)
         self._executors = executors = new_executors(common, active, timers)
-        lease = active.executors[0].lease
-        self._lease = HostLease(store, self._clock, self._beginning.host, executors.members, lease)
+        lease, host = active.executors[0].lease, self._beginning.host
+        self._lease = HostLease(store, self._clock, host, executors.members, lease, new_id=self._ids.executor)
+        if not self._beginning.is_shared:
+            await store.end_all_leases()
         await self._lease.take()
         await recover(common, executors, active)
         addresses = await self._serve(stack, executors, active)
         self._deployer.on_active = self._adopt
         await self._start_work(stack, executors, timers)
+        if self._beginning.is_shared:
+            looking = take_over_from_the_dead(common, executors, self._lease.pause)
+            await self._own(stack, "take-over", looking)
         self._tell_generation()
         self._deployer.checking, self._deployer.on_verdict = self._checking, self._tell_generation
         _log.info("ready", generation=active.generation.number, listen=list(addresses))
@@ -279,6 +284,13 @@ class _Daemon:
         if self._executors is not None and self._running is not None and self.exit_code == 0:
             await self._executors.stop(self._grace)
             await self._running
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        try:
+            await self._lease.end()
+        except StorageUnavailableError as error:  # then it ends by itself
+            _log.warning("lease_left", code=error.code, detail=str(error))
 
     def _broken(self, error: OutcomeUnknownError) -> None:
         """End at once: nobody knows what the database holds, and only a start can read it."""

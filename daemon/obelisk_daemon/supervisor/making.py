@@ -65,8 +65,7 @@ def new_executors(common: Common, active: Active, timers: Timers) -> Executors:
 async def recover(common: Common, executors: Executors, active: Active) -> None:
     """Take over what daemons that are no more left behind."""
     store, clock = common.store, common.clock
-    alive = [member.services.executor_id for member in executors.members]
-    recovered = await take_over(store, alive, clock, common.ids)
+    recovered = await take_over(store, clock, common.ids)
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
     _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
     store.subscribe(executors.on_change)

@@ -4,7 +4,6 @@ import gc
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +15,7 @@ from obelisk_daemon.wasm.engine import Engines
 from tests.building import execution_id
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.uses import Linked
+from tests.stores import Place
 
 _CHANGING = re.compile(r"(Run|Exr|Err)_[0-9A-Z]{26}")
 _TIMES = {"due_at", "created_at"}
@@ -32,8 +32,8 @@ def linked() -> Iterator[Linked]:
 
 
 @pytest.fixture
-def lab(linked: Linked, tmp_path: Path) -> Lab:
-    return Lab(linked, tmp_path, SystemClock())
+def lab(linked: Linked, place: Place) -> Lab:
+    return Lab(linked, place, SystemClock())
 
 
 async def told(daemon: Daemon, *executions: ExecutionId) -> str:

@@ -6,27 +6,22 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from obelisk_daemon.errors import OutcomeUnknownError
-from obelisk_daemon.storage.sqlite.store import open_store
 from tests.building import DIGEST
 from tests.conformance.members import STUB
 from tests.conformance.world import ALLOWED, World
 from tests.fakes.serving import ctl_at, serving
 from tests.golden.why import ended_scenes, host_scenes, queue_scenes, waiting_scenes
 from tests.golden.why.stage import SCENES, Stage
+from tests.stores import Place
 
 pytestmark = pytest.mark.anyio
 MODULES = (ended_scenes, host_scenes, queue_scenes, waiting_scenes)
 """What they have is in `SCENES` since they were imported."""
 
 
-def not_expected(error: OutcomeUnknownError) -> None:
-    raise error
-
-
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_store(tmp_path / "obelisk.db", not_expected) as store:
+async def stage(place: Place) -> AsyncIterator[Stage]:
+    async with place.open() as store:
         world = World(store)
         await world.activate(allowed={**ALLOWED, STUB: DIGEST})
         yield Stage(world)

@@ -10,15 +10,16 @@ from structlog.testing import capture_logs
 
 from obelisk_config import ManifestError
 from obelisk_daemon.clock import after
-from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.deployment.control import HostState
+from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.ids import ExecutorId
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
 from tests.integration.deployment.hosts import Host, digest, fibo
+from tests.stores import Place
 
 pytestmark = pytest.mark.anyio
 SECRET = (
@@ -29,8 +30,8 @@ SECRET = (
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    async with open_store(tmp_path / "obelisk.db", _unexpected) as opened:
+async def store(place: Place) -> AsyncIterator[SqlStore]:
+    async with place.open() as opened:
         yield opened
 
 
@@ -279,11 +280,14 @@ async def test_a_host_that_cannot_run_what_is_active_does_not_start_and_puts_not
 # waiting for the others
 
 
-async def test_a_reload_names_the_hosts_that_do_not_follow_in_time(a: Host, b: Host, clock: ManualClock) -> None:
-    await a.save(fibo("2"))
-    assert [one.host for one in await a.following.behind(2)] == ["b"]
+async def test_a_reload_names_the_hosts_that_do_not_follow_in_time(a: Host, b: Host) -> None:
+    a.write(fibo("2"))
+    report = await a.control.reload(Wish())
+    assert (report.outcome, report.behind) == ("active", [HostState("b", 1)])
+    report = await a.control.reload(Wish())  # as where the watch was quicker than the operator
+    assert (report.outcome, report.behind) == ("unchanged", [HostState("b", 1)])
     await b.following.look()
-    assert await a.following.behind(2) == []
+    assert (await a.control.reload(Wish())).behind == []
 
 
 async def test_hosts_that_do_not_follow_what_a_file_made_active_are_logged_once(a: Host, b: Host) -> None:
@@ -327,7 +331,3 @@ async def test_where_the_database_decides_a_file_is_active_only_when_somebody_as
 async def test_where_files_decide_they_are_watched(a: Host, host: Callable[[str], Host]) -> None:
     other = await host("other").start(fibo("1"), authority="database")
     assert (a.file.decides, other.file.decides) == (True, False)
-
-
-def _unexpected(error: OutcomeUnknownError) -> None:
-    raise error

@@ -1,8 +1,8 @@
 """One set of engines and linked guests for all tests of the executor."""
 
 import gc
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,8 +10,9 @@ from obelisk_daemon.clock import SystemClock
 from obelisk_daemon.wasm.callbacks import GUESTS
 from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
-from tests.integration.executor.engine import Lab
+from tests.integration.executor.engine import Lab, NewLab
 from tests.integration.executor.uses import Linked
+from tests.stores import Place, Places
 
 
 @pytest.fixture(scope="package")
@@ -25,20 +26,16 @@ def linked() -> Iterator[Linked]:
 
 
 @pytest.fixture
-def lab(linked: Linked, tmp_path: Path) -> Lab:
+def lab(linked: Linked, place: Place) -> Lab:
     """Give a lab whose time is the machine's."""
-    return Lab(linked, tmp_path, SystemClock())
+    return Lab(linked, place, SystemClock())
 
 
 @pytest.fixture
-def new_lab(linked: Linked, tmp_path: Path) -> Callable[[str], Lab]:
-    """Make labs, each with a directory of its own."""
-
-    def make(name: str) -> Lab:
-        (tmp_path / name).mkdir()
-        return Lab(linked, tmp_path / name, SystemClock())
-
-    return make
+def new_lab(linked: Linked, places: Places) -> Iterator[NewLab]:
+    """Make labs, each with a database of its own."""
+    with ExitStack() as stack:
+        yield lambda clock=None: Lab(linked, stack.enter_context(places.new()), clock or SystemClock())
 
 
 @pytest.fixture
@@ -47,9 +44,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def still(linked: Linked, tmp_path: Path, clock: ManualClock) -> Lab:
+def still(linked: Linked, place: Place, clock: ManualClock) -> Lab:
     """Give a lab whose time stands still until the test moves `clock`."""
-    return Lab(linked, tmp_path, clock)
+    return Lab(linked, place, clock)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -26,12 +26,12 @@ from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
 from obelisk_daemon.storage.records import Change, StateChange, Summary
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sqlite.store import open_store
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from tests.building import NEVER, execution_id
 from tests.conformance.world import check_stored
 from tests.integration.executor.uses import FIBO, FIBOA, Linked, Use, allowed_of, limits_of, plan_of
+from tests.stores import Place
 
 PATIENCE = 20
 """Seconds after which a test gives up waiting; nothing waits that long when all is well."""
@@ -148,12 +148,12 @@ class Daemon:
 
 
 class Lab:
-    """Daemons over one state directory, one after the other."""
+    """Daemons over one database, one after the other."""
 
-    def __init__(self, linked: Linked, directory: Path, clock: Clock) -> None:
+    def __init__(self, linked: Linked, place: Place, clock: Clock) -> None:
         self.linked = linked
         self.clock = clock
-        self._file = directory / "obelisk.db"
+        self._place = place
         self._last_id = 0
 
     @asynccontextmanager
@@ -173,7 +173,7 @@ class Lab:
         """
         async with AsyncExitStack() as stack:
             if beside is None:
-                store = await stack.enter_async_context(open_store(self._file, _unexpected))
+                store = await stack.enter_async_context(self._place.open())
                 generation, plan = await self.activate(store, uses or (FIBO, FIBOA))
             else:
                 store, plan = beside.store, beside.services.plan
@@ -185,12 +185,14 @@ class Lab:
                 for name, (labels, size) in (slots or {"default": ((), max_running)}).items()
             ]
             executors = Executors(services, timers, members)
-            alive = [member.services.executor_id for member in members]
-            for executor_id in alive:
-                await store.register_executor(NewExecutor(executor_id, "test"), self.clock.now(), NEVER)
+            if beside is None:
+                await store.end_all_leases()
+            for member in members:
+                new = NewExecutor(member.services.executor_id, "test")
+                await store.register_executor(new, self.clock.now(), NEVER)
             if beside is None:
                 await lift_automatic_pauses(store, generation.number, self.clock)
-                await take_over(store, alive, self.clock, services.ids)
+                await take_over(store, self.clock, services.ids)
             store.subscribe(executors.on_change)
             daemon = Daemon(self, store, executors, timers)
             tasks = [asyncio.create_task(timers.run()), asyncio.create_task(executors.run())]
@@ -249,6 +251,10 @@ class Lab:
         return IdSource(later, lambda _: 0)
 
 
+NewLab: TypeAlias = Callable[..., Lab]
+"""Make another lab, on an empty database; with a clock, or the machine's."""
+
+
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
@@ -256,7 +262,3 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
-
-
-def _unexpected(error: Exception) -> None:
-    raise error

@@ -21,7 +21,7 @@ from obelisk_daemon.storage.sql.writer import Transaction
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id, run_id
-from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.test_running import history_of
 from tests.integration.executor.uses import FIBO, Use
 
@@ -76,9 +76,8 @@ def _no_long_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor_module, "_RELEASE_BACKOFF", timedelta(milliseconds=5))
 
 
-async def undisturbed(lab: Lab, linked, directory) -> list[object]:
-    directory.mkdir()
-    async with Lab(linked, directory, lab.clock).daemon() as daemon:
+async def undisturbed(lab: Lab) -> list[object]:
+    async with lab.daemon() as daemon:
         execution = await daemon.submit(RUN, 10, 3)
         await daemon.result(execution)
         return history_of(await daemon.log(execution))
@@ -86,7 +85,7 @@ async def undisturbed(lab: Lab, linked, directory) -> list[object]:
 
 @pytest.mark.parametrize("refusal", [conflict, full])
 async def test_a_parent_that_ran_ahead_of_a_commit_that_failed_is_dropped_and_goes_on_right(
-    lab: Lab, linked, tmp_path, refusal: Refusal
+    lab: Lab, new_lab: NewLab, refusal: Refusal
 ) -> None:
     refusing: list[Refusing] = []
 
@@ -97,7 +96,7 @@ async def test_a_parent_that_ran_ahead_of_a_commit_that_failed_is_dropped_and_go
     async with lab.daemon(over=over) as daemon:  # type: ignore[arg-type]
         execution = await daemon.submit(RUN, 10, 3)
         assert await daemon.result(execution) == OK
-        assert history_of(await daemon.log(execution)) == await undisturbed(lab, linked, tmp_path / "other")
+        assert history_of(await daemon.log(execution)) == await undisturbed(new_lab())
         assert (await daemon.types(FIRST_CALL)).count("finished") == 1
         assert (await daemon.row(FIRST_CALL)).attempts == 1
         await daemon.check(execution, FIRST_CALL)

@@ -126,7 +126,8 @@ async def test_what_the_database_refuses_is_not_counted(lab: Lab) -> None:
         running = await daemon.submit(f"{FAULTS}spin")
         await daemon.waiting(running, "locked")
         record = FailureRecord(FailureId("Err_1"), "cancelled", "by hand")
-        assert await daemon.store.finish_cancelled(running, daemon.services.clock.now(), record)
+        await daemon.store.end_all_leases()
+        await daemon.store.finish_cancelled(running, daemon.services.clock.now(), record)
         await daemon.executor.drop(running, "cancelled")
         assert attempts(daemon, BROKEN) == {"cancelled": 1}
         assert await daemon.submit(f"{FAULTS}spin") == running  # the same call again

@@ -11,7 +11,7 @@ from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from tests.building import OK, outcome_of
 from tests.fakes.clock import START, ManualClock
-from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.uses import FIBO, FIBOA, Use
 
 pytestmark = pytest.mark.anyio
@@ -120,13 +120,12 @@ async def test_stopping_leaves_waiting_workflows_to_the_next_daemon_without_an_e
         assert (await daemon.row(execution)).version == version
 
 
-async def test_a_guest_sees_the_same_time_whether_it_is_replayed_or_not(linked, tmp_path) -> None:
+async def test_a_guest_sees_the_same_time_whether_it_is_replayed_or_not(new_lab: NewLab) -> None:
     """Also where the clock fell behind the log, right after the lock."""
     drawn = []
     for on_block in ("hot", "unload"):
         clock = ManualClock()
-        (tmp_path / on_block).mkdir()
-        async with Lab(linked, tmp_path / on_block, clock).daemon(Use("random", on_block=on_block)) as daemon:
+        async with new_lab(clock).daemon(Use("random", on_block=on_block)) as daemon:
 
             def fall_behind(change: object, clock: ManualClock = clock) -> None:
                 if getattr(change, "status", None) == "locked" and clock.now() == START + 3_600_000_000:

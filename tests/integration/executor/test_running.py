@@ -11,7 +11,7 @@ from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from tests.building import OK, outcome_of
 from tests.fakes.clock import ManualClock
-from tests.integration.executor.engine import Lab
+from tests.integration.executor.engine import Lab, NewLab
 from tests.integration.executor.uses import FIBO, FIBOA, QUICK, Use
 
 pytestmark = pytest.mark.anyio
@@ -54,11 +54,9 @@ async def test_an_error_of_an_activity_reaches_the_workflows_caller(lab: Lab) ->
         assert list(outcome.value) == ["err"]
 
 
-async def test_a_workflow_that_is_unloaded_leaves_the_same_log_and_result(lab: Lab, linked, tmp_path) -> None:
-    other = Lab(linked, tmp_path / "other", lab.clock)
-    (tmp_path / "other").mkdir()
+async def test_a_workflow_that_is_unloaded_leaves_the_same_log_and_result(lab: Lab, new_lab: NewLab) -> None:
     histories = []
-    for one, workflow in ((lab, FIBOA), (other, UNLOADING)):
+    for one, workflow in ((lab, FIBOA), (new_lab(), UNLOADING)):
         async with one.daemon(FIBO, workflow) as daemon:
             execution = await daemon.submit(RUN, 10, 4)
             assert await daemon.result(execution) == OK

@@ -1,7 +1,6 @@
 """A daemon that dies at any commit of an upgrade: the next one ends it as if nothing had happened."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -12,10 +11,10 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Locked, Temporari
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.port import Ticket
-from obelisk_daemon.storage.records import Append, Held, LockRequest, Release
+from obelisk_daemon.storage.records import Append, CancellationEnd, Held, LockRequest, Release
 from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, execution_id
-from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.test_running import history_of
 from tests.integration.executor.test_upgrading import ELSEWHERE, FIBOA, blocked, digest, fiboa, upgrades
 from tests.integration.executor.uses import FIBO, Use
@@ -53,7 +52,7 @@ class Mortal:
             await Never().durable()
         await self._store.release(release)
 
-    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
+    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> CancellationEnd:
         if self._is_dead():
             await Never().durable()
         return await self._store.finish_cancelled(execution_id, at, failure)
@@ -111,12 +110,12 @@ async def told(daemon: Daemon, execution: ExecutionId) -> list[object]:
 @pytest.mark.parametrize("on_block", ["hot", "unload"])
 @pytest.mark.parametrize(("name", "ok"), [("fibo-workflow+1", True), ("fiboa-reordered", False)])
 async def test_a_daemon_may_die_at_any_commit_of_an_upgrade(
-    new_lab: Callable[[str], Lab], name: str, ok: bool, on_block: str
+    new_lab: NewLab, name: str, ok: bool, on_block: str
 ) -> None:
     code = fiboa(name, on_block=on_block)
     commits, died, wanted = 0, True, None
     while died:
-        lab = new_lab(str(commits))
+        lab = new_lab()
         died = await interrupted(lab, code, commits)
         async with lab.daemon(FIBO, code) as daemon:
             execution = execution_id()

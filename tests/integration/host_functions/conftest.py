@@ -22,6 +22,7 @@ from tests.integration.executor.engine import Lab
 from tests.integration.executor.uses import TYPES, Linked
 from tests.integration.host_functions.guests import WRITTEN_HERE
 from tests.integration.host_functions.programs import Program, Ran, ran
+from tests.stores import SqlitePlace
 
 BIG = ("interpreter-python", "interpreter-js", "backtraces-python")
 
@@ -79,7 +80,7 @@ async def linked(request: pytest.FixtureRequest) -> AsyncIterator[Recording]:
 @pytest.fixture
 def lab(linked: Recording, tmp_path: Path) -> Lab:
     """Give a lab whose time is the machine's."""
-    return Lab(linked, tmp_path, SystemClock())
+    return Lab(linked, SqlitePlace(tmp_path), SystemClock())
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def still(linked: Recording, tmp_path: Path, clock: ManualClock) -> Lab:
     """Give a lab whose time stands still until the test moves `clock`."""
-    return Lab(linked, tmp_path, clock)
+    return Lab(linked, SqlitePlace(tmp_path), clock)
 
 
 Both: TypeAlias = Callable[..., Awaitable[Ran]]
@@ -105,7 +106,7 @@ def both(linked: Recording, tmp_path: Path) -> Both:
         for on_block in ("hot", "unload"):
             directory = tmp_path / on_block
             directory.mkdir()
-            lab = Lab(linked, directory, SystemClock())
+            lab = Lab(linked, SqlitePlace(directory), SystemClock())
             seen.append(await ran(lab, *program, guest=guest, on_block=on_block, **settings))
         hot, unloaded = seen
         assert unloaded.gave == hot.gave

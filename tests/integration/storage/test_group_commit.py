@@ -167,6 +167,7 @@ async def test_ids_of_runs_are_drawn_on_the_loop(store: SqlStore) -> None:
     world = World(store)
     for number in (1, 2, 3):
         await world.submit(number=number)
+    await world.enlist(EXECUTOR)
     runnable = [Runnable(ACTIVITY, DIGEST, lambda run, n: locked(int(run[-3:]), n))]
     request = LockRequest(EXECUTOR, START, 2, runnable, new_run)
     held = [*await store.lock(request), *await store.lock(request), *await store.lock(request)]

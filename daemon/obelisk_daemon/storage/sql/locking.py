@@ -42,7 +42,12 @@ class _Queue(msgspec.Struct, frozen=True):
 
 
 def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[Held]:
-    """Lock due executions for `runs`: highest priority first, in it one of each function in turn, oldest due first."""
+    """Lock due executions for `runs`: highest priority first, in it one of each function in turn, oldest due first.
+
+    An executor that was declared dead gets none.
+    """
+    if tx.execute("is_alive", (request.executor_id,)).fetchone() is None:
+        return []
     chosen = _choose(tx, request)
     return [_lock(tx, request, taken, run_id) for taken, run_id in zip(chosen, runs, strict=False)]
 

@@ -8,6 +8,7 @@ from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Event, Locked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
+from obelisk_daemon.storage.records import StateChange
 from obelisk_daemon.storage.sql import rows, writes
 from obelisk_daemon.storage.sql.writer import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostRun, NewExecutor
@@ -20,10 +21,24 @@ def register_executor(tx: Transaction, executor: NewExecutor, at: Instant, until
     tx.execute("register_executor", (*values, executor.max_running, at, at, until))
 
 
-def lost_runs(tx: Transaction, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
+def dead_executors(tx: Transaction, at: Instant) -> list[ExecutorId]:
+    """Declare those dead whose lease has ended, and read which dead ones hold anything."""
+    tx.execute("declare_dead", (at,))
+    return [ExecutorId(row["executor_id"]) for row in tx.execute("dead_holders").fetchall()]
+
+
+def release_hot(tx: Transaction, dead: Collection[ExecutorId]) -> None:
+    """Forget what dead executors kept in memory."""
+    for row in tx.execute("release_hot", (json.dumps(list(dead)),)).fetchall():
+        if row["status"] == "pending_at":
+            state = (row["status"], row["lifecycle"], row["due_at"])
+            tx.changes.append(StateChange(ExecutionId(row["execution_id"]), *state, is_held=False))
+
+
+def lost_runs(tx: Transaction, dead: Collection[ExecutorId], limit: int) -> list[LostRun]:
     """Read the runs of dead executors."""
     found = []
-    for row in tx.execute("lost_runs", (json.dumps(list(alive)), limit)).fetchall():
+    for row in tx.execute("lost_runs", (json.dumps(list(dead)), limit)).fetchall():
         execution_id = ExecutionId(row["execution_id"])
         _, created = rows.read_created(tx, execution_id)
         body = tx.execute("event_body", (execution_id, row["locked_version"])).fetchone()["body"]

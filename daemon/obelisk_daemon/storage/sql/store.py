@@ -1,6 +1,5 @@
 """The store: the writer, the readers and the port's methods over them."""
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal, TypeVar
 
@@ -23,6 +22,7 @@ from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost, Offere
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import (
     Append,
+    CancellationEnd,
     CancellationProgress,
     Change,
     DelayEnded,
@@ -120,7 +120,7 @@ class SqlStore:
         """Note that somebody wants the end."""
         return await self._write(lambda tx: writes.request_cancellation(tx, execution_id, at, force=force))
 
-    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
+    async def finish_cancelled(self, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> CancellationEnd:
         """End a cancelled execution."""
         return await self._write(lambda tx: writes.finish_cancelled(tx, execution_id, at, failure))
 
@@ -168,9 +168,9 @@ class SqlStore:
 
         return await self._write(earliest)
 
-    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> None:
+    async def register_host(self, host: NewHost, at: Instant, until: Instant) -> Instant | None:
         """Make a host known."""
-        await self._write(lambda tx: hosting.register_host(tx, host, at, until))
+        return await self._write(lambda tx: hosting.register_host(tx, host, at, until))
 
     async def register_executor(self, executor: NewExecutor, at: Instant, until: Instant) -> None:
         """Make an executor known."""
@@ -179,6 +179,14 @@ class SqlStore:
     async def heartbeat(self, beat: Beat) -> Heard:
         """Renew the leases of a host and of its executors."""
         return await self._write(lambda tx: hosting.heartbeat(tx, beat))
+
+    async def end_lease(self, beat: Beat) -> None:
+        """Let go of the leases of a host that stops."""
+        await self._write(lambda tx: hosting.end_lease(tx, beat))
+
+    async def end_all_leases(self) -> None:
+        """Declare all dead."""
+        await self._write(hosting.end_all_leases)
 
     async def note_generation(self, host: str, generation: int, offered: Sequence[Offered] = ()) -> None:
         """Note which generation a host runs now."""
@@ -192,17 +200,21 @@ class SqlStore:
         """Read all hosts that are known."""
         return await self.reads.hosts()
 
-    async def lost_runs(self, alive: Collection[ExecutorId], limit: int) -> list[LostRun]:
+    async def dead_executors(self, at: Instant) -> list[ExecutorId]:
+        """Declare those dead whose lease has ended, and read which dead ones hold anything."""
+        return await self._write(lambda tx: recovery.dead_executors(tx, at))
+
+    async def lost_runs(self, dead: Collection[ExecutorId], limit: int) -> list[LostRun]:
         """Read runs of dead executors."""
-        return await self._write(lambda tx: recovery.lost_runs(tx, alive, limit))
+        return await self._write(lambda tx: recovery.lost_runs(tx, dead, limit))
 
     async def end_lost_run(self, lost: LostRun, ending: Event | FailureRecord, at: Instant) -> None:
         """Append how a lost run ends."""
         await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
 
-    async def release_hot(self, alive: Collection[ExecutorId]) -> None:
+    async def release_hot(self, dead: Collection[ExecutorId]) -> None:
         """Forget what dead executors kept in memory."""
-        await self._write(lambda tx: tx.execute("release_hot", (json.dumps(list(alive)),)))
+        await self._write(lambda tx: recovery.release_hot(tx, dead))
 
     async def unfinished_cancellations(self) -> list[ExecutionId]:
         """Read the executions being cancelled."""

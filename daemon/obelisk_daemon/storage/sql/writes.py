@@ -21,6 +21,7 @@ from obelisk_daemon.execution.outcome import FailureRecord, Outcome
 from obelisk_daemon.execution.state import State, apply
 from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.records import (
+    CancellationEnd,
     CancellationProgress,
     DelayEnded,
     NewResponse,
@@ -108,13 +109,17 @@ def _was_forced(tx: Transaction, execution_id: ExecutionId, state: State) -> boo
     return any(isinstance(event, CancellationRequested) and event.force for event in events)
 
 
-def finish_cancelled(tx: Transaction, execution_id: ExecutionId, at: Instant, failure: FailureRecord) -> bool:
-    """End an execution as cancelled."""
+def finish_cancelled(
+    tx: Transaction, execution_id: ExecutionId, at: Instant, failure: FailureRecord
+) -> CancellationEnd:
+    """End an execution as cancelled, unless an executor runs it that is alive: it lets it go once it has dropped it."""
     state = rows.read_state(tx, execution_id)
     if state.status == "finished":
-        return False
+        return "already_finished"
+    if state.status == "locked" and tx.execute("is_alive", (state.executor_id,)).fetchone() is not None:
+        return "running"
     finish_from_outside(tx, execution_id, state, failure, at)
-    return True
+    return "finished"
 
 
 def finish_from_outside(

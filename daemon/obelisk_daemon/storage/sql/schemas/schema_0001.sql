@@ -36,9 +36,11 @@ CREATE TABLE execution (
     tags TEXT
 ) STRICT, WITHOUT ROWID;
 
--- next_pending, forsaken, lost_runs, counts, locked_of, room_to_run, unfinished_ids: all look at unfinished executions
+-- next_pending, forsaken, dead_holders, lost_runs, release_hot, counts, locked_of, room_to_run, unfinished_ids: all look at unfinished executions
 -- only. The lifecycle is there for what counts them, which reads nothing else then.
 CREATE INDEX execution_unfinished ON execution (status, executor_id, due_at, lifecycle) WHERE status <> 'finished';
+-- cancelling
+CREATE INDEX execution_cancelling ON execution (lifecycle) WHERE lifecycle = 'cancelling' AND status <> 'finished';
 -- next_queue, due_in_queue: each (rank, ffqn, labels) is a queue. What an executor has in memory is in none: it would
 -- come and go with every response.
 CREATE INDEX execution_queue ON execution (rank, ffqn, labels, due_at)

@@ -212,19 +212,6 @@ SELECT min(due_at) FROM delay WHERE is_paused = 0;
 -- name: children
 SELECT execution_id, ffqn FROM execution WHERE parent_id = ? AND status <> 'finished';
 
--- A run that is being cancelled is the canceller's to end.
--- name: lost_runs
-SELECT * FROM execution
-WHERE status = 'locked' AND status <> 'finished' AND lifecycle <> 'cancelling'
-  AND executor_id NOT IN (SELECT value FROM json_each(?)) LIMIT ?;
-
--- name: release_hot
-UPDATE execution SET
-    executor_id = NULL, run_id = NULL, locked_version = NULL,
-    due_at = CASE WHEN status = 'pending_at' THEN changed_at ELSE due_at END
-WHERE status IN ('blocked', 'pending_at') AND status <> 'finished' AND executor_id IS NOT NULL
-  AND executor_id NOT IN (SELECT value FROM json_each(?));
-
 -- name: release_run
 UPDATE execution SET
     executor_id = NULL, run_id = NULL, locked_version = NULL,
@@ -232,8 +219,7 @@ UPDATE execution SET
 WHERE execution_id = ?;
 
 -- name: cancelling
-SELECT execution_id FROM execution
-WHERE status IN ('pending_at', 'locked', 'blocked') AND status <> 'finished' AND lifecycle = 'cancelling';
+SELECT execution_id FROM execution INDEXED BY execution_cancelling WHERE lifecycle = 'cancelling' AND status <> 'finished';
 
 -- Executions that were paused since their code could not go on, where other code may now.
 -- name: liftable
