@@ -157,6 +157,9 @@ BEGIN;
 -- name: commit
 COMMIT;
 
+-- name: rollback
+ROLLBACK;
+
 -- name: server
 SELECT (current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery())::int AS read_only,
     current_setting('server_encoding') AS encoding, current_setting('server_version_num')::bigint AS version;
