@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from obelisk_daemon.api.services import ExecutorInfo
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import ALL
 from obelisk_daemon.storage.hosts import KnownHost
@@ -27,6 +30,13 @@ class FakeCapacity:
 
     async def hosts(self) -> list[KnownHost]:
         return list(self.known_hosts)
+
+    async def set_draining(self, host: str, *, draining: bool) -> None:
+        if not any(one.host == host for one in self.known_hosts):
+            raise NotFoundError("host_not_found", f"no host {host!r} works on this database")
+        self.known_hosts = tuple(
+            replace(one, draining=draining) if one.host == host else one for one in self.known_hosts
+        )
 
     async def automatic_pauses(self) -> Mapping[str, int]:
         return {}

@@ -19,6 +19,7 @@ from obelisk_daemon.api import (
     delays,
     executions,
     exposition,
+    hosts,
     logs,
     manifest,
     past,
@@ -43,6 +44,7 @@ DEFAULT_MAX_BODY: Final = 8 << 20
 _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
     *capacity.ROUTES,
+    *hosts.ROUTES,
     *bulk.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,

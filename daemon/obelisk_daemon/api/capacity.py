@@ -12,6 +12,7 @@ from obelisk_daemon.api.services import Kind
 from obelisk_daemon.clock import Instant, after, to_rfc3339
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import ALL
+from obelisk_daemon.storage.hosts import KnownHost
 
 SHOWN_AFTER: Final = timedelta(hours=1)
 """How long an executor that is gone is still shown."""
@@ -69,10 +70,28 @@ class KnownExecutorDocument(msgspec.Struct, frozen=True, kw_only=True):
     here: bool
 
 
+class KnownHostDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host: a daemon that works on this database. `running` and `hot` are those of its executors together."""
+
+    host: str
+    version: str
+    alive: bool
+    """Whether its lease lasts: without it, others take over what it held."""
+    draining: bool
+    """Whether it is to take no more work."""
+    running: int
+    hot: int
+    started_at: str
+    seen_at: str
+    generation: int | None = None
+    """What it runs; left out until it has said so."""
+
+
 class ExecutorList(msgspec.Struct, frozen=True):
-    """The executors; those that are gone are shown for an hour."""
+    """The hosts and their executors; those that are gone are shown for an hour."""
 
     executors: list[KnownExecutorDocument]
+    hosts: list[KnownHostDocument]
 
 
 @get("/queues", responses=PROBLEMS, summary="Show what waits and runs of each component")
@@ -99,19 +118,35 @@ async def queues(request: ApiRequest) -> QueueList:
 
 @get("/executors", responses=PROBLEMS, summary="Show the executors")
 async def executors(request: ApiRequest) -> ExecutorList:
-    """Give this daemon's executors, and others that were seen within the last hour."""
+    """Give this daemon's executors, others that were seen within the last hour, and the hosts they are of."""
     services = services_of(request)
     now = services.engine.status()
     here = {info.executor_id: info for info in now.executors}
-    shown = []
-    for known in await services.reader.executors(after(now.now, -SHOWN_AFTER), _MOST_EXECUTORS):
+    shown, since = [], after(now.now, -SHOWN_AFTER)
+    for known in await services.reader.executors(since, _MOST_EXECUTORS):
         info = here.get(known.executor_id)
         if info is not None:  # a reload may have changed it, and its own count is newer than the store's
             known = msgspec.structs.replace(  # noqa: PLW2901
                 known, labels=info.labels, max_running=info.max_running, running=info.running, hot=info.hot
             )
         shown.append(_executor(known, here=info is not None))
-    return ExecutorList(sorted(shown, key=lambda one: not one.here))
+    hosts = [one for one in await services.reader.hosts() if one.seen_at >= since or one.draining]
+    return ExecutorList(sorted(shown, key=lambda one: not one.here), [_host(one, now.now, shown) for one in hosts])
+
+
+def _host(known: KnownHost, at: Instant, executors: list[KnownExecutorDocument]) -> KnownHostDocument:
+    mine = [one for one in executors if one.host == known.host]
+    return KnownHostDocument(
+        host=known.host,
+        version=known.version,
+        generation=known.generation,
+        alive=known.is_alive(at),
+        draining=known.draining,
+        running=sum(one.running for one in mine),
+        hot=sum(one.hot for one in mine),
+        started_at=to_rfc3339(known.started_at),
+        seen_at=to_rfc3339(known.seen_at),
+    )
 
 
 def _queue(queue: Queue, kind: Kind | None) -> QueueDocument:

@@ -98,6 +98,10 @@ class LocalEngine:
             self._executors.note_timer(due_at)
         return due_at
 
+    async def set_draining(self, host: str, *, draining: bool) -> None:
+        """Have a host take no more work, or take work again."""
+        await self._services.store.set_draining(host, draining)
+
     def status(self) -> DaemonStatus:
         """Describe the daemon now."""
         return DaemonStatus(

@@ -219,6 +219,14 @@ class Engine(Protocol):
         """
         ...
 
+    async def set_draining(self, host: str, *, draining: bool) -> None:
+        """Have a host take no more work, or take work again.
+
+        Raises:
+            NotFoundError: `host_not_found`.
+        """
+        ...
+
     def status(self) -> DaemonStatus:
         """Describe the daemon now."""
         ...

@@ -94,14 +94,6 @@ class HostStore(Protocol):
         """Note which generation a host runs now, and what its executors offer."""
         ...
 
-    async def set_draining(self, host: str, draining: bool) -> None:
-        """Have a host take no more work, or take work again, from its next heartbeat on.
-
-        Raises:
-            NotFoundError: `host_not_found`.
-        """
-        ...
-
     async def hosts(self) -> list[KnownHost]:
         """Read all hosts that are known, by their names."""
         ...

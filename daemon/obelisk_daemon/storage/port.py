@@ -110,7 +110,7 @@ class ExecutionWriter(Protocol):
 
 
 class SteeringStore(Protocol):
-    """What an operator does to executions and delays."""
+    """What an operator does to executions, delays and hosts."""
 
     async def pause(self, execution_id: ExecutionId, at: Instant) -> bool:
         """Stop an execution until it is resumed; answer False when it is paused already.
@@ -141,6 +141,14 @@ class SteeringStore(Protocol):
 
     async def cancel_delay(self, delay_id: DelayId, at: Instant) -> bool:
         """End a delay as cancelled; answer False when it has ended already."""
+        ...
+
+    async def set_draining(self, host: str, draining: bool) -> None:
+        """Have a host take no more work, or take work again, from its next heartbeat on.
+
+        Raises:
+            NotFoundError: `host_not_found`.
+        """
         ...
 
 

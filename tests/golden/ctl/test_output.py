@@ -22,6 +22,7 @@ from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.generations import ALL
+from obelisk_daemon.storage.hosts import KnownHost
 from tests.fakes.api import DIGEST, FIBO, FIBOA, START, FakeWorld, execution_id
 from tests.fakes.serving import ctl_at, serving
 
@@ -58,6 +59,9 @@ def world() -> FakeWorld:
     seen = Instant(START + 1_000_000)
     other = KnownExecutor(ExecutorId("Exr_x"), "old-host", "gpus", ("gpu",), 4, Instant(START), seen, 1, 2)
     world.known_executors = (other, replace(other, executor_id=here, host="new-host", running=0))
+    host = KnownHost("new-host", "0.1.0", Instant(START), seen, Instant(START + (1 << 40)), 3, draining=True)
+    gone = replace(host, host="old-host", lease_until=Instant(0), generation=None, draining=False)
+    world.known_hosts = (host, gone)
     world.local_executors = (
         ExecutorInfo(name="gpus", executor_id=here, labels=("eu", "gpu"), max_running=8, running=5, hot=6),
     )
@@ -75,6 +79,9 @@ COMMANDS = {
     "list": ("list",),
     "queues": ("queues",),
     "executors": ("executors",),
+    "drain": ("drain", "old-host"),
+    "drain undone": ("drain", "new-host", "--undo"),
+    "drain nobody": ("drain", "nobody"),
     "list finished": ("list", "--state", "finished", "--limit", "2"),
     "list top level": ("list", "--top-level"),
     "show finished": ("show", execution_id(1)),

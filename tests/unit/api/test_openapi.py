@@ -17,6 +17,8 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/queues",
         "/v1/executions/bulk",
         "/v1/executors",
+        "/v1/hosts/{host}/drain",
+        "/v1/hosts/{host}/undrain",
         "/v1/components",
         "/v1/functions",
         "/v1/wit",

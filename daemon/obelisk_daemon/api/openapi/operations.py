@@ -99,6 +99,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "audit": Operation("list_audit", {400: ("invalid_time",)}),
     "queues": Operation("list_queues"),
     "executors": Operation("list_executors"),
+    "drain": Operation("drain_host", {404: ("host_not_found",)} | _WRITES),
+    "undrain": Operation("undrain_host", {404: ("host_not_found",)} | _WRITES),
     "bulk": Operation(
         "steer_executions",
         {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")}
