@@ -33,7 +33,7 @@ def store() -> TurnStore:
 def executor(store: TurnStore) -> Any:
     """Give an executor that knows the functions a to d, and starts nothing."""
     runnable = [Runnable(ffqn, "sha256:x", None) for ffqn in "abcd"]  # type: ignore[arg-type]
-    plan = Fake(runnable=lambda _: list(runnable), labels=frozenset(), limited=frozenset())
+    plan = Fake(runnable=lambda _: list(runnable), labels=frozenset(), limited=frozenset(), generation=1)
     services: Any = Fake(clock=ManualClock(), store=store, plan=plan, ids=Fake(run=None), executor_id="Exr_1")
     made: Any = Executor(services, Fake(), 10)  # type: ignore[arg-type]
     made._start = lambda *_: None
