@@ -66,6 +66,6 @@ async def test_another_plan_begins_anew(store: TurnStore, executor: Any) -> None
     store.gives = "a"
     await executor._lock(10)
     before = executor.services.plan
-    executor.adopt(Fake(runnable=before.runnable, labels=frozenset(), limited=frozenset(), functions={}), 10)
+    executor.adopt(Fake(runnable=before.runnable, labels=frozenset(), limited=frozenset(), functions={}, generation=2), 10)
     await executor._lock(10)
     assert store.asked == ["abcd", "abcd"]
