@@ -173,12 +173,12 @@ def shared(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """Give the URL of an empty database on a server, and drop it in the end, whoever is still connected."""
+def new_database(server: str, template: str = "template0") -> Iterator[str]:
+    """Give the URL of a new database on a server, and drop it in the end, whoever is still connected."""
     name = f"obelisk_test_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as admin:
         # copying files is twice as fast as writing them to the log; 26 ms and 13 ms for the drop
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         try:
             yield url_of(conninfo_to_dict(server) | {"dbname": name})
         finally:

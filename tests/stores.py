@@ -1,13 +1,16 @@
 """The databases that a store may be in, so that a test can hold on each: places where stores are opened."""
 
+import secrets
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from obelisk_daemon.errors import OutcomeUnknownError
@@ -21,7 +24,7 @@ from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.checking import check_database
 from obelisk_daemon.storage.sqlite.schema import open_for_writing
 from obelisk_daemon.storage.sqlite.store import open_store
-from tests.postgres import new_database
+from tests.postgres import new_database, url_of
 
 OnBroken: TypeAlias = Callable[[OutcomeUnknownError], None]
 Execute: TypeAlias = Callable[..., list[dict[str, Any]]]
@@ -140,12 +143,22 @@ class PostgresPlace:
 
 
 class PostgresPlaces:
-    """Databases of a test's own on one server."""
+    """Databases of a test's own on one server, copied from one that has the schema."""
 
     def __init__(self, server: str) -> None:
         self._server = server
 
     @contextmanager
     def new(self) -> Iterator[PostgresPlace]:
-        with new_database(self._server) as url:
+        with new_database(self._server, _template(self._server)) as url:
             yield PostgresPlace(url)
+
+
+@cache
+def _template(server: str) -> str:
+    """Make the database that those of this process are copied from; it goes with the server."""
+    name = f"obelisk_template_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
+    prepare(Target(url_of(conninfo_to_dict(server) | {"dbname": name})))
+    return name

@@ -6,6 +6,7 @@ so that later checks (files, links) can report theirs in the same run.
 
 from pathlib import Path
 
+from obelisk_config.database import parse_postgresql
 from obelisk_config.diagnostics import Diagnostic, ManifestError, Severity, Span, has_errors, in_order, render
 from obelisk_config.difference import ComponentChange, Difference, SettingChange, compare, restart_only
 from obelisk_config.document import Document, KeyPath
@@ -112,6 +113,7 @@ __all__ = [
     "nearest",
     "parse_duration",
     "parse_listen",
+    "parse_postgresql",
     "parse_size",
     "render",
     "restart_only",

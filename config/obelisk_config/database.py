@@ -11,7 +11,7 @@ import msgspec
 
 from obelisk_config.diagnostics import Diagnostic
 from obelisk_config.document import Document
-from obelisk_config.model import Database, Postgresql, Sqlite
+from obelisk_config.model import Database, Postgresql, SecretSource, Sqlite
 from obelisk_config.place import INVALID, Place
 from obelisk_config.rules import FormError, Key, Text, nearest
 from obelisk_config.secrets import SOURCES, SecretEntry, leaves
@@ -99,6 +99,15 @@ def _postgresql(text: str) -> Postgresql:
     return Postgresql(f"postgresql://{rest}")
 
 
+def parse_postgresql(text: str, password: SecretSource | None, beside: Path) -> Postgresql:
+    """Check a URL that is not of a manifest; relative paths start at the directory `beside`.
+
+    Raises:
+        FormError: it is none, or has a password in it.
+    """
+    return _located(Postgresql(_postgresql(text).url, password), beside)
+
+
 def _check_host(text: str) -> None:
     match = _HOST.fullmatch(text)
     if match is None:
@@ -138,8 +147,10 @@ def hide_passwords(document: Document) -> None:
 
 def located(database: Database, beside: Path) -> Database:
     """Make the paths of files absolute; they start at the directory `beside`."""
-    if isinstance(database, Sqlite):
-        return database
+    return database if isinstance(database, Sqlite) else _located(database, beside)
+
+
+def _located(database: Postgresql, beside: Path) -> Postgresql:
     address, separator, options = database.url.partition("?")
     whole = "&".join(f"{name}={_option(name, value, beside)}" for name, value in _options(options))
     password = None if database.password is None else located_secret(database.password, beside)

@@ -1,11 +1,12 @@
 """The command line of the daemon: `obeliskd` runs it, `check` looks at a manifest, `schema` says what one may hold.
 
-`replay` replays a saved log, `check-db` looks for damage in a database.
+`replay` replays a saved log, `check-db` looks for damage in a database, `copy-db` moves one to PostgreSQL.
 """
 
 import asyncio
 import os
 import resource
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,18 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from obelisk_config import FormError, Listen, ManifestError, Surroundings, parse_listen, render
+from obelisk_config import (
+    EnvSecret,
+    FileSecret,
+    FormError,
+    Listen,
+    ManifestError,
+    Postgresql,
+    Surroundings,
+    parse_listen,
+    parse_postgresql,
+    render,
+)
 from obelisk_daemon import __version__
 from obelisk_daemon.errors import CallerError, ComponentError, ObeliskError, OperatorError
 
@@ -100,15 +112,18 @@ def check(
 
 @app.command()
 def check_db(
-    file: Annotated[Path, typer.Argument(help="A database, such as a backup; a daemon may be using it.")],
+    database: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="A database, such as a backup; daemons may be using it.")
+    ],
     full: Annotated[bool, typer.Option("--full", help="Compare every row with the logs, not only a sample.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Look for damage in a database; exit with 0, 1 if there is any, or 65 if it is no database of this version."""
-    from obelisk_daemon.storage.sqlite.checking import check_database
+    from obelisk_daemon.supervisor.moving import check
 
+    found = _target(database, None, None) if "://" in database else Path(database)
     try:
-        report = check_database(file, full=full)
+        report = check(found, full=full)
     except OperatorError as error:
         typer.echo(f"obeliskd: {error}", err=True)
         raise typer.Exit(os.EX_DATAERR) from None
@@ -117,9 +132,39 @@ def check_db(
     else:
         for one in report.damage:
             typer.echo(f"{one.table} {one.subject}: {one.message}".lstrip())
-        found = "no damage" if report.ok else "damaged"
-        typer.echo(f"{file}: {found}, {report.executions} of {report.total} executions compared with their logs")
+        told = "no damage" if report.ok else "damaged"
+        typer.echo(f"{database}: {told}, {report.executions} of {report.total} executions compared with their logs")
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def copy_db(
+    source: Annotated[str, typer.Argument(help="sqlite: and the state directory of a stopped daemon, or a backup.")],
+    target: Annotated[str, typer.Argument(help="postgresql://USER@HOST/NAME of an empty database; no password.")],
+    password_file: Annotated[str | None, typer.Option(help="Where the password of the target is.")] = None,
+    password_env: Annotated[str | None, typer.Option(help="The environment variable that has it.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="[daemon] host from now on; this machine's name if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a line: progress, then all.")] = False,
+) -> None:
+    """Copy a database of SQLite to PostgreSQL, as a whole and verified; exit with 0, or 65 and nothing copied."""
+    from obelisk_daemon.supervisor.moving import Move, move
+
+    database = _target(target, password_file, password_env)
+
+    def told(table: str, done: int, total: int) -> None:
+        if as_json:
+            typer.echo(msgspec.json.encode({"table": table, "done": done, "total": total}))
+
+    try:
+        report = move(Move(source, database, host or socket.gethostname(), told), os.environ)
+    except OperatorError as error:
+        if as_json:
+            typer.echo(msgspec.json.encode({"error": {"code": error.code, "message": str(error)}}))
+        typer.echo(f"obeliskd: {error}", err=True)
+        raise typer.Exit(os.EX_DATAERR) from None
+    typer.echo(msgspec.json.encode(report).decode() if as_json else report.summary)
 
 
 @app.command()
@@ -182,6 +227,15 @@ def _surroundings(state_dir: str | None, listen: list[str] | None) -> Surroundin
     except FormError as error:
         raise typer.BadParameter(str(error), param_hint="--listen") from None
     return Surroundings(os.environ, state_dir, addresses)
+
+
+def _target(url: str, file: str | None, variable: str | None) -> Postgresql:
+    password = FileSecret(file) if file else EnvSecret(variable) if variable else None
+    try:
+        return parse_postgresql(url, password, Path.cwd())
+    except FormError as error:
+        cure = "say where it is: --password-file FILE, or --password-env NAME" if error.code else error.hint
+        raise typer.BadParameter(f"{error}; {cure}" if cure else str(error), param_hint="TARGET") from None
 
 
 def _refused(error: ManifestError | OperatorError) -> typer.Exit:

@@ -17,7 +17,7 @@ def main() -> None:
         for row in WORKLOADS[name]():
             measured.append(row._asdict())
             if not options.json:
-                print(f"{row.name:42}{row.value:12,.2f} {row.unit}", flush=True)
+                print(f"{row.name:42}{row.value:12,.2f} {row.unit:8} {row.note}".rstrip(), flush=True)
     if options.json:
         print(json.dumps(measured))
 

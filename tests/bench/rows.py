@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One measured number."""
+    """One measured number. `note` tells under what it was measured."""
 
     name: str
     value: float
     unit: str
+    note: str = ""

@@ -38,6 +38,7 @@ from tests import guests
 from tests.bench.daemon import manifest, running, scratch
 from tests.bench.following import follow
 from tests.bench.listing import listing
+from tests.bench.peers.comparing import peers
 from tests.bench.reloading import reload
 from tests.bench.retaining import retention
 from tests.bench.rows import Row
@@ -153,6 +154,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "listing": listing,
     "follow": follow,
     "retention": retention,
+    "peers": peers,
 }
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     command(group, "backup", Flag("force", "Replace the file if it is there."))(backup)
     command(group, "check", Flag("full", "Compare every row with the logs, not only a sample."))(check)
     command(group, "vacuum")(vacuum)
+    command(group, "copy")(copy)
     app.add_typer(group, name="db")
 
 
@@ -95,6 +96,39 @@ def vacuum(session: Session) -> int:
     if session.output.as_json:
         session.output.document(report)
     session.output.line(f"{size(report['freed_bytes'])} given back, {size(report['after_bytes'])} left")
+    return OK
+
+
+def copy(
+    session: Session,
+    source: Annotated[str, typer.Argument(help="sqlite: and the state directory of a stopped daemon, or a backup.")],
+    target: Annotated[str, typer.Argument(help="postgresql://USER@HOST/NAME of an empty database; no password.")],
+    *,
+    password_file: Annotated[str | None, typer.Option(help="Where the password of the target is.")] = None,
+    password_env: Annotated[str | None, typer.Option(help="The environment variable that has it.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="[daemon] host from now on; this machine's name if left out.")
+    ] = None,
+) -> int:
+    """Move a stopped daemon's data from SQLite to PostgreSQL, all of it in one transaction, and verify it.
+
+    It works here, and asks no daemon. Every row must follow from its log; what was read back from PostgreSQL has the
+    digests of what was sent. Without success nothing is there. Afterwards a daemon can't start on the source.
+    """
+    from obelisk_daemon.ctl.local import obeliskd
+
+    options = {"--password-file": password_file, "--password-env": password_env, "--host": host}
+    given = [part for name, value in options.items() if value is not None for part in (name, value)]
+    report: dict[str, Any] = {}
+    with session.output.progress("checking the source", total=1.0) as shown:
+        for report in obeliskd("copy-db", source, target, "--json", *given):
+            if "table" in report:
+                shown.update(done=report["done"], total=max(1, report["total"]), text=report["table"])
+    if session.output.as_json:
+        session.output.document(report)
+    counted = f"{report['executions']:,} executions ({report['unfinished']:,} unfinished)"
+    rows = sum(table["rows"] for table in report["tables"])
+    session.output.line(f"copied and verified: {counted}, {rows:,} rows, to {report['target']}")
     return OK
 
 

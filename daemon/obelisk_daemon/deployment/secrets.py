@@ -66,7 +66,7 @@ def read_password(source: SecretSource, variables: Mapping[str, str]) -> str:
     Raises:
         OperatorError: `missing_secret`, or `bad_secret`: it is not one line of text.
     """
-    what = "the password of the database ([daemon] database)"
+    what = "the password of the database"
     try:
         value = without_line_end(_read(source, variables))
         return Secret("database", "", value).reveal().decode()

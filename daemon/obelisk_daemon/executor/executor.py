@@ -80,6 +80,11 @@ class Executor:
         """Count the blocked workflows kept in memory."""
         return sum(len(resting) for resting in self._resting.values())
 
+    @property
+    def in_memory(self) -> list[ExecutionId]:
+        """Give the workflows that are in memory, and take responses."""
+        return [run.execution_id for run in self._runs.values() if isinstance(run, WorkflowRun)]
+
     async def run(self) -> None:
         """Lock and run what is due, until `stop`; then wait until every run has ended."""
         async with asyncio.TaskGroup() as tasks:

@@ -52,6 +52,10 @@ class Executors:
         for member in self.members:
             member.wake()
 
+    def in_memory(self) -> list[ExecutionId]:
+        """Give the workflows that are in memory, and take responses."""
+        return [one for member in self.members for one in member.in_memory]
+
     def note_room(self) -> None:
         """Look for what may run now, where only so many of a component run in the whole store."""
         if self.services.plan.limited:

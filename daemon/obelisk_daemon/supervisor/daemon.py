@@ -43,6 +43,7 @@ from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sqlite.directory import hold
 from obelisk_daemon.supervisor.background import reload_on_request, take_over_from_the_dead
 from obelisk_daemon.supervisor.first_generation import first_generation
+from obelisk_daemon.supervisor.hearing import Hearing
 from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.opening import Opening, database_to_open, open_database
@@ -156,9 +157,18 @@ class _Daemon:
         if self._beginning.is_shared:
             looking = take_over_from_the_dead(common, executors, self._lease.pause)
             await self._own(stack, "take-over", looking)
+        await self._hear(stack, executors, timers)
         self._tell_generation()
         self._deployer.checking, self._deployer.on_verdict = self._checking, self._tell_generation
         _log.info("ready", generation=active.generation.number, listen=list(addresses))
+
+    async def _hear(self, stack: AsyncExitStack, executors: Executors, timers: Timers) -> None:
+        """Follow what other hosts do, where there may be some."""
+        announcer = self._opened.announcer
+        if announcer is not None:
+            hearing = Hearing(self._store.reads, executors, lambda: timers.note(self._clock.now()))
+            announcer.on_gap, announcer.on_answered = hearing.on_gap, hearing.on_answered
+            await self._own(stack, "hearing", hearing.run())
 
     def _opening(self, state_dir: Path) -> Opening:
         variables = self._beginning.options.surroundings.variables

@@ -1,7 +1,9 @@
 """The one place that knows the kinds of databases: it opens the store, its clock and its keeper by the setting."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,13 +15,19 @@ from obelisk_config import Database, Postgresql, Sqlite
 from obelisk_daemon.clock import Clock, SystemClock
 from obelisk_daemon.deployment.last_database import keep_database, last_database
 from obelisk_daemon.deployment.secrets import read_password
-from obelisk_daemon.errors import OperatorError, OutcomeUnknownError
+from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.database import DatabaseKeeper
+from obelisk_daemon.storage.postgres.announcing import Announcer
+from obelisk_daemon.storage.postgres.connecting import Target
+from obelisk_daemon.storage.postgres.keeper import PostgresKeeper
+from obelisk_daemon.storage.postgres.store import open_store as open_postgres
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.keeper import SqliteKeeper
+from obelisk_daemon.storage.sqlite.moved import refuse_moved
 from obelisk_daemon.storage.sqlite.store import open_store
+from obelisk_daemon.storage.store_clock import StoreClock
 
 _log: Final = structlog.get_logger("obeliskd")
 
@@ -41,6 +49,8 @@ class Opened(msgspec.Struct, frozen=True):
     store: SqlStore
     clock: Clock
     keeper: DatabaseKeeper
+    announcer: Announcer | None = None
+    """What hears other hosts, where there may be some."""
 
 
 def database_to_open(beginning: Beginning) -> Database:
@@ -74,20 +84,39 @@ async def open_database(opening: Opening) -> AsyncIterator[Opened]:
             async with _sqlite(opening) as opened:
                 yield opened
         case Postgresql() as database:
-            password_of(database, opening.variables)()  # what is missing is told now, not when the server asks for it
-            message = f'this version of obeliskd can\'t use {database} yet: write database = "sqlite"'
-            raise OperatorError("database_unsupported", message)
+            async with _postgresql(database, opening) as opened:
+                yield opened
 
 
 @asynccontextmanager
 async def _sqlite(opening: Opening) -> AsyncIterator[Opened]:
     file, clock = opening.state_dir / "obelisk.db", SystemClock()
+    refuse_moved(file)
     async with open_store(file, opening.on_broken, metrics=opening.metrics) as store:
         keeper = SqliteKeeper(file, opening.state_dir / "cache", store.writer, clock.monotonic)
         try:
             yield Opened(store, clock, keeper)
         finally:
             keeper.close()
+
+
+@asynccontextmanager
+async def _postgresql(database: Postgresql, opening: Opening) -> AsyncIterator[Opened]:
+    password = password_of(database, opening.variables)
+    await asyncio.to_thread(password)  # what is missing is told now, and not when the server asks for it
+    target, cache = Target(database.url, password), opening.state_dir / "cache"
+    name = secrets.token_hex(8)
+    async with open_postgres(target, name, opening.on_broken, metrics=opening.metrics) as store:
+        clock = StoreClock(store.time, SystemClock().monotonic)
+        await clock.synchronize()
+        ticking = asyncio.create_task(clock.run(), name="store clock")
+        try:
+            keeper = PostgresKeeper(database.url, target, password, cache)
+            yield Opened(store, clock, keeper, store.announcer)
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
 
 
 def password_of(database: Postgresql, variables: Mapping[str, str]) -> Callable[[], str | None]:

@@ -23,6 +23,8 @@ ELSEWHERE = {
     # these draw on a terminal, live
     ("follow",): "tests/integration/api/test_ctl_live.py",
     ("top",): "tests/integration/api/test_ctl_live.py",
+    # it asks no daemon, but PostgreSQL
+    ("db", "copy"): "tests/e2e/test_moving.py",
 }
 """Commands whose outputs are tested by other means than a list of commands."""
 

@@ -33,7 +33,7 @@ def store() -> TurnStore:
 def executor(store: TurnStore) -> Any:
     """Give an executor that knows the functions a to d, and starts nothing."""
     runnable = [Runnable(ffqn, "sha256:x", None) for ffqn in "abcd"]  # type: ignore[arg-type]
-    plan = Fake(runnable=lambda _: list(runnable), labels=frozenset(), limited=frozenset())
+    plan = Fake(runnable=lambda _: list(runnable), labels=frozenset(), limited=frozenset(), generation=1)
     services: Any = Fake(clock=ManualClock(), store=store, plan=plan, ids=Fake(run=None), executor_id="Exr_1")
     made: Any = Executor(services, Fake(), 10)  # type: ignore[arg-type]
     made._start = lambda *_: None
@@ -66,6 +66,8 @@ async def test_another_plan_begins_anew(store: TurnStore, executor: Any) -> None
     store.gives = "a"
     await executor._lock(10)
     before = executor.services.plan
-    executor.adopt(Fake(runnable=before.runnable, labels=frozenset(), limited=frozenset(), functions={}), 10)
+    executor.adopt(
+        Fake(runnable=before.runnable, labels=frozenset(), limited=frozenset(), functions={}, generation=2), 10
+    )
     await executor._lock(10)
     assert store.asked == ["abcd", "abcd"]

@@ -87,8 +87,8 @@ def test_the_password_is_read_anew_for_each_connection() -> None:
 @pytest.mark.parametrize(
     ("variables", "code", "said"),
     [
-        ({}, "missing_secret", r"the password of the database \(\[daemon\] database\): .* DB is not set; set DB where"),
-        ({"DB": ""}, "bad_secret", "the password of the database .* is empty"),
+        ({}, "missing_secret", r"the password of the database: .* DB is not set; set DB where"),
+        ({"DB": ""}, "bad_secret", "the password of the database is empty"),
         ({"DB": "two\nlines"}, "bad_secret", "has several lines"),
         ({"DB": "\udcff\udcfe"}, "bad_secret", "is not UTF-8"),
     ],

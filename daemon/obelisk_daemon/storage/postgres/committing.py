@@ -5,8 +5,9 @@ the writer runs each in a group of its own. A savepoint for each would be dearer
 """
 
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import errors
@@ -18,7 +19,8 @@ from obelisk_daemon.storage.postgres.connection import PostgresConnection
 from obelisk_daemon.storage.records import VersionConflictError
 from obelisk_daemon.storage.sql.writer import GENERATION, GroupLostError, Transaction, WriteTicket
 
-_Group = Sequence[WriteTicket[Any]]
+_Group: TypeAlias = Sequence[WriteTicket[Any]]
+_Begun: TypeAlias = tuple[WriteTicket[Any], Transaction]
 _TRIES: Final = 5
 """How often a group is tried that others were in the way of."""
 _IN_THE_WAY: Final = (
@@ -74,11 +76,12 @@ class PostgresGroupCommit:
                 connection.execute("begin")
                 connection.execute("note_commit", (self._writer, self._number))
                 connection.execute("guard_shared", (GENERATION,))
-                for ticket in group:
-                    _run(connection, ticket)
-                connection.settle()
+                _run_all(connection, group)
                 connection.execute("commit")
                 connection.settle()
+        except _OutdatedError:
+            connection.roll_back()
+            self._attempt(connection, group)
         except _RefusedError as refused:
             connection.roll_back()
             if len(group) > 1:
@@ -97,24 +100,60 @@ class PostgresGroupCommit:
         return row is not None and row["number"] == self._number
 
 
+class _OutdatedError(Exception):
+    """Another host has made a generation the active one, and what was remembered of the former was used."""
+
+
 class _RefusedError(Exception):
     """A transaction of a group refuses itself: its ticket has the error."""
 
 
-def _run(connection: PostgresConnection, ticket: WriteTicket[Any]) -> None:
+def _run_all(connection: PostgresConnection, group: _Group) -> None:
+    """Send all, then look at the answers that nothing depended on: most groups wait once."""
+    begun: list[_Begun] = []
+    newest = connection.execute("generation_in_force")
+    try:
+        for ticket in group:
+            _run(connection, ticket, begun)
+        connection.settle()
+    except psycopg.Error:
+        # what PostgreSQL refuses may follow from what was not there to be changed: then that is what went wrong
+        with suppress(psycopg.Error):
+            _look(begun)
+        raise
+    if not connection.ranks_hold(newest.fetchone()["number"]):
+        raise _OutdatedError
+    _look(begun)
+
+
+def _run(connection: PostgresConnection, ticket: WriteTicket[Any], begun: list[_Begun]) -> None:
     ticket.error = ticket.result = None
     if ticket.after is not None and ticket.after.error is not None:
         ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
         return
-    transaction = Transaction(connection)
-    try:
+    transaction = Transaction(connection, looks_later=True)
+    begun.append((ticket, transaction))
+    with _refusals_of(ticket):
         ticket.result = ticket.work(transaction)
+    ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
+
+
+def _look(begun: Sequence[_Begun]) -> None:
+    for ticket, transaction in begun:
+        with _refusals_of(ticket):
+            for look in transaction.looks:
+                look()
+
+
+@contextmanager
+def _refusals_of(ticket: WriteTicket[Any]) -> Iterator[None]:
+    try:
+        yield
     except psycopg.Error:
         raise
     except Exception as error:
         ticket.error = error
         raise _RefusedError(str(error)) from error
-    ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
 
 
 def _lost(error: psycopg.Error) -> GroupLostError:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from obelisk_daemon.errors import OperatorError, StorageUnavailableError
-from obelisk_daemon.storage.postgres.connection import PostgresConnection, adapters
+from obelisk_daemon.storage.postgres.connection import PostgresConnection
 from obelisk_daemon.storage.postgres.queries import SQL, Statement
 
 T = TypeVar("T")
@@ -43,7 +43,6 @@ class Target:
     def __init__(self, url: str, password: Callable[[], str | None] = lambda: None) -> None:
         self._given: Mapping[str, Any] = {k: v for k, v in conninfo_to_dict(url).items() if v is not None}
         self._password = password
-        self._adapters = adapters()
 
     @property
     def name(self) -> str:
@@ -65,8 +64,7 @@ class Target:
         Raises:
             psycopg.OperationalError: it isn't there, or refuses us.
         """
-        raw = psycopg.connect(self.conninfo, autocommit=True, context=self._adapters)
-        raw.prepared_max = 500  # every statement is prepared once
+        raw = psycopg.connect(self.conninfo, autocommit=True)
         return PostgresConnection(raw, statements)
 
 

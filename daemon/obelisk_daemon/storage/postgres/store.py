@@ -23,6 +23,15 @@ class PostgresStore(SqlStore):
     """Every Protocol of the port, on a database of several hosts: what they change is published here too."""
 
     announcer: Announcer
+    telling: PostgresThread
+
+    async def time(self) -> Instant:
+        """Read the database's clock.
+
+        Raises:
+            StorageUnavailableError: it can't be reached.
+        """
+        return Instant((await self.telling.call(lambda one: one.execute("database_time").fetchone()))["at"])
 
     async def register_executor(self, executor: NewExecutor, at: Instant, until: Instant) -> None:
         """Make an executor known."""
@@ -58,6 +67,7 @@ async def open_store(
         announcing = await _started(stack, PostgresThread(target))
         reads = Reads(reading, _sizes)
         store = PostgresStore(PostgresGroupCommit(writing, writer), reads, on_broken, metrics or Metrics().storage)
+        store.telling = announcing
         store.announcer = Announcer(announcing, target, writer, store.publish)
         tasks = [asyncio.create_task(store.writer.run(), name="writer")]
         telling = asyncio.create_task(store.announcer.run(), name="announcer")

@@ -11,6 +11,7 @@ from obelisk_daemon.execution.state import State, fold
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, Recorded, VersionConflictError
 from obelisk_daemon.storage.sql import queueing, rows, writes
+from obelisk_daemon.storage.sql.connection import Cursor
 from obelisk_daemon.storage.sql.writer import Transaction
 
 
@@ -22,8 +23,8 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
     before = made.state.version - len(made.entries)
     values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
-    if tx.execute("update_by_run", values).rowcount != 1:
-        raise VersionConflictError(made.execution_id)
+    updated = tx.execute("update_by_run", values)
+    tx.look(lambda: _require_one(made.execution_id, updated))
     rows.insert_events(tx, made.execution_id, made.entries)
     left_unlocked = _insert_children(tx, made.children)
     for new in made.scheduled:
@@ -58,6 +59,11 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     return left_unlocked
 
 
+def _require_one(execution_id: ExecutionId, updated: Cursor) -> None:
+    if updated.rowcount != 1:
+        raise VersionConflictError(execution_id)
+
+
 def _insert_children(tx: Transaction, children: Sequence[NewExecution]) -> tuple[ExecutionId, ...]:
     left_unlocked = []
     for child in children:
@@ -73,9 +79,13 @@ def _rank_of_locked(tx: Transaction, child: NewExecution) -> int | None:
     """Give the rank of a child that its executor has locked; None if that was by the rules of another generation."""
     locked = child.entries[-1].event
     assert isinstance(locked, Locked)
-    values = (child.created.ffqn, locked.digest, locked.generation)
-    row = tx.execute("rank_of_locked_child", values).fetchone()
-    return None if row is None else int(row["rank"])
+    values, ranks = (child.created.ffqn, locked.digest, locked.generation), tx.connection.ranks
+    if values not in ranks:
+        row = tx.execute("rank_of_locked_child", values).fetchone()
+        if row is None:
+            return None
+        ranks[values] = int(row["rank"])
+    return ranks[values]
 
 
 def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> None:

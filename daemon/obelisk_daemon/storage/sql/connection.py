@@ -46,7 +46,12 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """A connection to the database, on its thread."""
+    """A connection to the database, on its thread.
+
+    `ranks` are answers of `rank_of_locked_child`, by its values, as long as they hold.
+    """
+
+    ranks: dict[tuple[str, str, int], int]
 
     def execute(self, name: str, values: Values = (), /) -> Cursor:
         """Run the statement of a name."""

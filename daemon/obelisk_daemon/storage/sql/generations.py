@@ -21,6 +21,7 @@ def activate(
 ) -> int:
     """Store the code, then make the generation the active one: compare and set on the one before."""
     tx.connection.guard(GENERATION)
+    tx.connection.ranks.clear()
     row = tx.execute("active_generation").fetchone()
     newest = row["number"] if row is not None else 0
     if generation.number != newest + 1:

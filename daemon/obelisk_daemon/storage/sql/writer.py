@@ -25,12 +25,25 @@ GENERATION: Final = "generation"
 class Transaction:
     """A logical transaction in progress, on the writer's thread."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, looks_later: bool = False) -> None:
         self.connection = connection
+        self._looks_later = looks_later
+        self.looks: list[Callable[[], None]] = []
+        """What is still to be done with answers before the commit, in order."""
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.changes: list[Change] = []
         self.recorded: list[Recorded | DelayEnded] = []
+
+    def look(self, look: Callable[[], None]) -> None:
+        """Look at an answer that nothing here depends on: at once, or before the commit where waiting is dear.
+
+        What it raises undoes the whole transaction, also what was written after.
+        """
+        if self._looks_later:
+            self.looks.append(look)
+        else:
+            look()
 
 
 class WriteTicket(Generic[T]):

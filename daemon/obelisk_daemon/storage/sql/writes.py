@@ -32,6 +32,7 @@ from obelisk_daemon.storage.records import (
     VersionConflictError,
 )
 from obelisk_daemon.storage.sql import rows
+from obelisk_daemon.storage.sql.connection import Row
 from obelisk_daemon.storage.sql.writer import Transaction
 
 HOT_GRACE: Final = timedelta(seconds=5)
@@ -58,13 +59,15 @@ def respond(tx: Transaction, new: NewResponse) -> None:
         "at": new.created_at,
         "hot_until": after(new.created_at, HOT_GRACE),
     }
-    row = tx.execute("deliver_response", values).fetchone()
+    delivered = tx.execute("deliver_response", values)
+    tx.execute("insert_response", (new.created_at, new.join_set, codec.encode(new.item), new.execution_id))
+    tx.look(lambda: _tell(tx, new, delivered.fetchone()))
+
+
+def _tell(tx: Transaction, new: NewResponse, row: Row | None) -> None:
     if row is None:
         return
-    seq: int = row["response_count"]
-    body = codec.encode(new.item)
-    tx.execute("insert_response", (new.execution_id, seq, new.created_at, new.join_set, body))
-    response = Response(seq, new.created_at, new.join_set, new.item)
+    response = Response(row["response_count"], new.created_at, new.join_set, new.item)
     tx.changes.append(ResponseChange(new.execution_id, response, row["executor_id"]))
     tx.changes.append(
         StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"], row["run_id"] is not None)

@@ -19,6 +19,7 @@ class SqliteConnection:
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
+        self.ranks: dict[tuple[str, str, int], int] = {}
 
     def execute(self, name: str, values: Values = (), /) -> sqlite3.Cursor:
         """Run the statement of a name."""

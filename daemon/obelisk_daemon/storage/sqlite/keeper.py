@@ -2,16 +2,13 @@
 
 import asyncio
 import hashlib
-import os
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-import msgspec
-
-from obelisk_daemon.errors import ConflictError, OperatorError, StorageUnavailableError
+from obelisk_daemon.errors import ConflictError, StorageUnavailableError
+from obelisk_daemon.storage.check_process import check_in_process
 from obelisk_daemon.storage.database import Backup, CheckReport, DatabaseStats, VacuumReport
 from obelisk_daemon.storage.sql.writer import Transaction, Writer
 from obelisk_daemon.storage.sqlite.connection import raw_of
@@ -21,7 +18,6 @@ from obelisk_daemon.storage.sqlite.measuring import measure
 _CHUNK: Final = 1 << 20
 _PAGES: Final = 250
 """Moved in one transaction, for which other writes wait: some milliseconds."""
-_CHECK_SECONDS: Final = 3600.0
 _COPY: Final = "obelisk.db.copy"
 
 
@@ -62,7 +58,7 @@ class SqliteKeeper:
             raise ConflictError("check_running", "the database is being checked already")
         self._checking = True
         try:
-            return await _check(self._file, full=full)
+            return await check_in_process(str(self._file), full=full)
         finally:
             self._checking = False
 
@@ -143,37 +139,3 @@ def _free_some(tx: Transaction) -> int:
     for _ in range(min(before.free, _PAGES)):
         raw_of(tx).execute("PRAGMA incremental_vacuum(1)")  # with more, Python's module would step over one page only
     return before.pages - _measured(tx).pages
-
-
-async def _check(file: Path, *, full: bool) -> CheckReport:
-    """Run `obeliskd check-db`: it reads and folds for long, and must not hold up the loop.
-
-    Raises:
-        OperatorError: `check_failed`.
-    """
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-s",
-        "-P",
-        "-m",
-        "obelisk_daemon.obeliskd",
-        "check-db",
-        str(file),
-        "--json",
-        *(("--full",) if full else ()),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            told, errors = await child.communicate()
-        return msgspec.json.decode(told, type=CheckReport)
-    except (TimeoutError, msgspec.MsgspecError) as error:
-        detail = "it took too long" if isinstance(error, TimeoutError) else errors.decode("utf-8", "replace").strip()
-        raise OperatorError("check_failed", f"the database could not be checked: {detail}") from error
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()

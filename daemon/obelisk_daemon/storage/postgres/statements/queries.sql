@@ -139,6 +139,9 @@ SELECT number FROM committed WHERE writer = ? FOR UPDATE;
 -- name: forget_commits
 DELETE FROM committed WHERE at < now() - interval '7 days';
 
+-- name: generation_in_force
+SELECT max(number) AS number FROM generation;
+
 -- name: database_size
 SELECT pg_database_size(current_database()) AS bytes;
 
@@ -153,6 +156,9 @@ BEGIN;
 
 -- name: commit
 COMMIT;
+
+-- name: rollback
+ROLLBACK;
 
 -- name: server
 SELECT (current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery())::int AS read_only,

@@ -42,8 +42,10 @@ UPDATE execution SET
 WHERE execution_id = :execution_id AND status <> 'finished'
 RETURNING response_count, status, lifecycle, due_at, run_id, executor_id;
 
+-- After `deliver_response`, which counts it.
 -- name: insert_response
-INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?);
+INSERT INTO response (execution_id, seq, created_at, join_set, body)
+SELECT execution_id, response_count, ?, ?, ? FROM execution WHERE execution_id = ? AND status <> 'finished';
 
 -- name: insert_tag
 INSERT INTO tag (key, value, created_at, execution_id) VALUES (?, ?, ?, ?);
