@@ -86,6 +86,8 @@ class JoinSets:
         self._counts: dict[Literal["o", "g"], int] = {"o": 0, "g": 0}
         self._answered: set[Member] = set()
         self._waiting: dict[str, list[Response]] = {}
+        self.heard = 0
+        """Up to which `seq` all responses were delivered."""
         self.results: dict[ExecutionId, tuple[str, Outcome]] = {}
         """Of children whose response was taken: their ffqn and how they ended."""
 
@@ -116,6 +118,7 @@ class JoinSets:
 
     def deliver(self, response: Response) -> None:
         """Add a response. The same one twice counts once: a parent may be told of it before the commit."""
+        self.heard += response.seq == self.heard + 1
         member = member_of(response.item)
         if member in self._answered:
             return

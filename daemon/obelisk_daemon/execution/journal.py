@@ -269,6 +269,11 @@ class Journal:
         """Tell if the host made an id for this workflow, which has asked for no execution of that id yet."""
         return execution_id in self._unused_ids
 
+    @property
+    def heard(self) -> int:
+        """Give up to which `seq` all responses were delivered."""
+        return self.sets.heard
+
     def deliver(self, response: Response) -> None:
         """Add a response; the same one twice counts once."""
         self.sets.deliver(response)

@@ -12,6 +12,7 @@ import structlog
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import ObeliskError
+from obelisk_daemon.execution.events import Response
 from obelisk_daemon.executor.activity import ActivityRun
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
@@ -43,6 +44,8 @@ class Executor:
         self.services = services
         self.on_room: Callable[[], None] = self.wake
         """Called when there may be room again in a component of which only so many run in the whole store."""
+        self.on_missing: Callable[[ExecutionId], None] | None = None
+        """Called where a response is there before those that precede it, on a database that hosts share."""
         self._timers = timers
         self._max_running = max_running
         self._occupied = 0
@@ -81,9 +84,9 @@ class Executor:
         return sum(len(resting) for resting in self._resting.values())
 
     @property
-    def in_memory(self) -> list[ExecutionId]:
-        """Give the workflows that are in memory, and take responses."""
-        return [run.execution_id for run in self._runs.values() if isinstance(run, WorkflowRun)]
+    def in_memory(self) -> dict[ExecutionId, int]:
+        """Give the workflows that are in memory, and up to which `seq` each has all its responses."""
+        return {one.execution_id: one.journal.heard for one in self._runs.values() if isinstance(one, WorkflowRun)}
 
     async def run(self) -> None:
         """Lock and run what is due, until `stop`; then wait until every run has ended."""
@@ -105,7 +108,7 @@ class Executor:
         if isinstance(change, ResponseChange):
             run = self._runs.get(change.execution_id)
             if isinstance(run, WorkflowRun):
-                run.deliver(change.response)
+                self._deliver(run, change.response)
         elif change.status == "finished":
             self._drop_ended(change.execution_id)
         elif change.lifecycle == "paused":
@@ -117,6 +120,13 @@ class Executor:
                 self._wake.set()
             else:
                 self._timers.note(change.due_at)
+
+    def _deliver(self, run: WorkflowRun, response: Response) -> None:
+        """Deliver responses in the order of the log; one before this may come from another host, and later."""
+        if self.on_missing is not None and response.seq > run.journal.heard + 1:
+            self.on_missing(run.execution_id)
+        else:
+            run.deliver(response)
 
     def adopt(self, plan: ExecutorPlan, max_running: int) -> None:
         """Work by another plan from now on. Runs end on the code they have; hot workflows of replaced code leave."""

@@ -52,9 +52,9 @@ class Executors:
         for member in self.members:
             member.wake()
 
-    def in_memory(self) -> list[ExecutionId]:
-        """Give the workflows that are in memory, and take responses."""
-        return [one for member in self.members for one in member.in_memory]
+    def in_memory(self) -> dict[ExecutionId, int]:
+        """Give the workflows that are in memory, and up to which `seq` each has all its responses."""
+        return {one: heard for member in self.members for one, heard in member.in_memory.items()}
 
     def note_room(self) -> None:
         """Look for what may run now, where only so many of a component run in the whole store."""

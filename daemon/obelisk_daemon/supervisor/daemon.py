@@ -168,6 +168,8 @@ class _Daemon:
         if announcer is not None:
             hearing = Hearing(self._store.reads, executors, lambda: timers.note(self._clock.now()))
             announcer.on_gap, announcer.on_answered = hearing.on_gap, hearing.on_answered
+            for member in executors.members:
+                member.on_missing = hearing.on_answered
             await self._own(stack, "hearing", hearing.run())
 
     def _opening(self, state_dir: Path) -> Opening:

@@ -1,7 +1,7 @@
 """Looking at what other hosts have done: what they tell, and regularly, since what they tell may be lost."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -32,8 +32,8 @@ class Engine(Protocol):
         """Look for due executions."""
         ...
 
-    def in_memory(self) -> Iterable[ExecutionId]:
-        """Give the workflows that wait in memory."""
+    def in_memory(self) -> Mapping[ExecutionId, int]:
+        """Give the workflows that are in memory, and up to which `seq` each has all its responses."""
         ...
 
     def on_change(self, change: Change) -> None:
@@ -80,8 +80,8 @@ class Hearing:
                 await asyncio.sleep(1)
 
     async def _deliver(self, execution_id: ExecutionId) -> None:
-        """Deliver all responses of an execution, in their order; those that are known count once."""
-        start = 1
+        """Deliver the responses of an execution that it has not, in their order."""
+        start = self._engine.in_memory().get(execution_id, 0) + 1
         while responses := await self._reader.responses(execution_id, start, _PAGE):
             for response in responses:
                 self._engine.on_change(ResponseChange(execution_id, response))
