@@ -255,7 +255,7 @@ def _insert(connection: sqlite3.Connection, batch: list[_Made]) -> None:
     connection.executemany(execution, [{"join_missing": 0} | made.row for made in batch])
     for statement, index in (
         ("insert_event", 1),
-        ("insert_response", 2),
+        ("insert_response_whole", 2),
         ("insert_delay_whole", 3),
         ("insert_log_line", 4),
         ("insert_failure", 5),
@@ -264,7 +264,10 @@ def _insert(connection: sqlite3.Connection, batch: list[_Made]) -> None:
         connection.executemany(_STATEMENTS.get(statement) or SQL[statement], values)
 
 
-_STATEMENTS: Final = {"insert_delay_whole": "INSERT INTO delay VALUES (?, ?, ?, ?, ?, ?)"}
+_STATEMENTS: Final = {
+    "insert_response_whole": "INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?)",
+    "insert_delay_whole": "INSERT INTO delay VALUES (?, ?, ?, ?, ?, ?)",
+}
 _PROJECTION: Final = (
     "digest",
     "changed_at",
