@@ -265,7 +265,7 @@ def _insert(connection: sqlite3.Connection, batch: list[_Made]) -> None:
 
 
 _STATEMENTS: Final = {
-    "insert_response_whole": "INSERT INTO response (execution_id, seq, created_at, join_set, body) VALUES (?, ?, ?, ?, ?)",
+    "insert_response_whole": "INSERT INTO response VALUES (?, ?, ?, ?, ?)",
     "insert_delay_whole": "INSERT INTO delay VALUES (?, ?, ?, ?, ?, ?)",
 }
 _PROJECTION: Final = (
