@@ -43,13 +43,21 @@ def postgres(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[s
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_places(postgres_server: str) -> Iterator[PostgresPlaces]:
+    made = PostgresPlaces(postgres_server)
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
     """Every kind of database, one after the other: the test runs once for each."""
     if request.param == "sqlite":
         return SqlitePlaces(tmp_path)
     request.node.user_properties.append((_DATABASE, "postgresql"))
-    return PostgresPlaces(request.getfixturevalue("postgres_server"))
+    made: PostgresPlaces = request.getfixturevalue("postgres_places")
+    return made
 
 
 @pytest.fixture
