@@ -12,6 +12,7 @@ from obelisk_daemon.storage.sqlite.schema import open_for_writing
 
 UNFINISHED = "USING INDEX execution_unfinished"
 SMALL = {
+    "describe_executor",
     "read_allowed",
     "active_generation",
     "counts",
@@ -48,7 +49,7 @@ PLACE = "created_at>? AND (created_at,execution_id)<(?,?)"
 QUEUE = "USING INDEX execution_queue"
 INDEXED = {
     "next_queue": f"SEARCH execution {QUEUE} ((rank,ffqn,labels,due_at)>(?,?,?,?))",
-    "due_in_queue": f"SEARCH execution {QUEUE} (rank=? AND ffqn=? AND labels=? AND due_at<?)",
+    "due_in_queue": f"SEARCH execution {QUEUE} (rank=? AND ffqn=? AND labels=? AND (due_at,execution_id)>(?,?) AND due_at<?)",
     "locked_of": f"SEARCH execution {UNFINISHED} (status=?)",
     "liftable": f"SEARCH e {UNFINISHED} (status=?)",
     "eviction_victim": "SEARCH execution USING INDEX execution_never_started (component=? AND rank=?)",
