@@ -1,6 +1,7 @@
 """What is locked, and in which order, is what the rule of DESIGN.md section 5 says: compared with a model of it."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from itertools import groupby, zip_longest
 
@@ -21,6 +22,9 @@ COMPONENTS = {FUNCTIONS[0]: "a", FUNCTIONS[1]: "b", FUNCTIONS[2]: "b"}
 LABELS = ("eu", "gpu")
 
 label_sets = st.sets(st.sampled_from(LABELS)).map(lambda some: tuple(sorted(some)))
+
+EXAMPLES = 400 if os.environ.get("OBELISK_SOAK") else 40
+"""On each kind of database."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -177,7 +181,7 @@ async def compare(scene: Scene, place: Place) -> None:
 
 
 # each example has a database of its own
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scene=SCENES)
 def test_what_is_locked_is_what_the_rule_says(places: Places, scene: Scene) -> None:
     with places.new() as place:

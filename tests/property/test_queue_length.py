@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import Awaitable, Callable
 
@@ -26,6 +27,9 @@ from tests.building import (
 )
 from tests.conformance.world import World
 from tests.stores import Place, Places
+
+EXAMPLES = 400 if os.environ.get("OBELISK_SOAK") else 40
+"""On each kind of database."""
 
 
 class Life:
@@ -170,7 +174,7 @@ async def live(seed: int, chosen: list[int], place: Place) -> None:
 
 
 # each example has a database of its own
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), chosen=st.lists(st.integers(0, 14), max_size=40))
 def test_the_counted_length_of_a_queue_is_that_of_the_queue(places: Places, seed: int, chosen: list[int]) -> None:
     with places.new() as place:

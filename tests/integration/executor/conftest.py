@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,13 @@ from obelisk_daemon.wasm.engine import Engines
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Lab, NewLab
 from tests.integration.executor.uses import Linked
-from tests.stores import Place, Places
+from tests.stores import Place, Places, SqlitePlaces
+
+
+@pytest.fixture(params=["sqlite"])
+def places(tmp_path: Path) -> Places:
+    """SQLite only: what differs on a database of several hosts is tested where `tests.conftest.places` is imported."""
+    return SqlitePlaces(tmp_path)
 
 
 @pytest.fixture(scope="package")

@@ -10,6 +10,7 @@ from obelisk_daemon.execution.events import CancellationRequested, Finished, Pau
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
 from tests.building import OK, outcome_of
+from tests.conftest import places  # noqa: F401 - on both kinds of databases
 from tests.fakes.clock import START, ManualClock
 from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.uses import FIBO, FIBOA, Use

@@ -12,6 +12,7 @@ from obelisk_daemon.ids import ExecutionId, ExecutorId
 from obelisk_daemon.storage.hosts import NewHost
 from obelisk_daemon.supervisor.lease import HostLease
 from tests.building import OK
+from tests.conftest import places  # noqa: F401 - on both kinds of databases
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.uses import FIBO, FIBOA, Use

@@ -10,6 +10,7 @@ import pytest
 from obelisk_daemon.execution.events import Locked
 from obelisk_daemon.ids import ExecutionId
 from tests.building import OK
+from tests.conftest import places  # noqa: F401 - on both kinds of databases
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.uses import FIBO, Use
 

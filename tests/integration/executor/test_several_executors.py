@@ -10,6 +10,7 @@ from obelisk_daemon.execution.events import Locked
 from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.records import StateChange
 from tests.building import OK, outcome_of
+from tests.conftest import places  # noqa: F401 - on both kinds of databases
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.uses import FIBO, FIBOA, QUICK, Use

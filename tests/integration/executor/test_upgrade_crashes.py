@@ -14,6 +14,7 @@ from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append, CancellationEnd, Held, LockRequest, Release
 from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, execution_id
+from tests.conftest import places  # noqa: F401 - on both kinds of databases
 from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.test_running import history_of
 from tests.integration.executor.test_upgrading import ELSEWHERE, FIBOA, blocked, digest, fiboa, upgrades

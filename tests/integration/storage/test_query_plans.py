@@ -12,6 +12,7 @@ from obelisk_daemon.storage.sqlite.schema import open_for_writing
 
 UNFINISHED = "USING INDEX execution_unfinished"
 SMALL = {
+    "describe_executor",
     "read_allowed",
     "active_generation",
     "counts",
@@ -46,9 +47,10 @@ FEW_ROWS = tuple(f"SCAN {name} " for name in ("json_each", "q", "CONSTANT ROW", 
 COVERED = "USING COVERING INDEX execution_unfinished"
 PLACE = "created_at>? AND (created_at,execution_id)<(?,?)"
 QUEUE = "USING INDEX execution_queue"
+DUE = "(due_at,execution_id)>(?,?) AND due_at<?"
 INDEXED = {
     "next_queue": f"SEARCH execution {QUEUE} ((rank,ffqn,labels,due_at)>(?,?,?,?))",
-    "due_in_queue": f"SEARCH execution {QUEUE} (rank=? AND ffqn=? AND labels=? AND due_at<?)",
+    "due_in_queue": f"SEARCH execution {QUEUE} (rank=? AND ffqn=? AND labels=? AND {DUE})",
     "locked_of": f"SEARCH execution {UNFINISHED} (status=?)",
     "liftable": f"SEARCH e {UNFINISHED} (status=?)",
     "eviction_victim": "SEARCH execution USING INDEX execution_never_started (component=? AND rank=?)",

@@ -18,10 +18,10 @@ from obelisk_daemon.storage.records import ListFilter, Place, SummaryPage
 from obelisk_daemon.storage.sql import rows
 from obelisk_daemon.storage.sql.connection import Connection, Row
 
-EXAMINED: Final = 2_000
-"""How many candidates a page looks at, where an index has them here and there among the executions: about 10 ms."""
-WALKED: Final = 2_000
-"""How many it looks at where it walks all executions, which lie in about that order: about 5 ms."""
+EXAMINED: Final = 1_000
+"""How many candidates a page looks at, where an index has them here and there among the executions."""
+WALKED: Final = 1_000
+"""How many it looks at where it walks all executions, which lie in about that order."""
 MOST_UNFINISHED: Final = 12_000
 """Up to how many unfinished executions are put in order for a page; the index that finds them has another order."""
 LONGEST_RESULT: Final = 1_024
@@ -131,7 +131,7 @@ class _Page:
                 yield place
 
     def _walk(self, name: str, values: _Values) -> Iterator[Place]:
-        cursor = self._connection.execute(name, {**self._values, **values})
+        cursor = self._connection.execute(name, {**self._values, **values, "most": max(EXAMINED, WALKED)})
         self._stack.callback(cursor.close)
         return map(Place._make, cursor)
 

@@ -1,35 +1,35 @@
 -- Lists of executions, newest first: by `created_at`, then by id. Each of the `newest_` statements walks one index in that
--- order, from a place in the list on. None sorts, and each stops where its reader does.
+-- order, from a place in the list on. None sorts, and each stops where its reader does, or after `most`.
 
 -- name: newest_of_function
 SELECT created_at, execution_id FROM execution INDEXED BY execution_function
 WHERE ffqn = :ffqn AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- name: newest_children
 SELECT created_at, execution_id FROM execution INDEXED BY execution_children
 WHERE parent_id = :parent AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- name: newest_ending
 SELECT created_at, execution_id FROM execution INDEXED BY execution_ending
 WHERE ending <> 'ok' AND ending = :ending AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- name: newest_labelled
 SELECT created_at, execution_id FROM execution INDEXED BY execution_labelled
 WHERE labels <> '' AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- name: newest_tagged
 SELECT created_at, execution_id FROM tag
 WHERE key = :key AND value = :value AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- name: newest_with_key
 SELECT created_at, execution_id FROM tag INDEXED BY tag_key
 WHERE key = :key AND created_at >= :since AND (created_at, execution_id) < (:at, :before)
-ORDER BY created_at DESC, execution_id DESC;
+ORDER BY created_at DESC, execution_id DESC LIMIT :most;
 
 -- Each is found from the one before, past all executions of that.
 -- name: functions_with_prefix
