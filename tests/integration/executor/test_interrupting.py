@@ -84,7 +84,7 @@ async def test_stopping_releases_what_runs_and_counts_nothing(lab: Lab) -> None:
 
 
 async def test_stopping_gives_an_attempt_its_grace(lab: Lab) -> None:
-    async with lab.daemon(Use("faults", timeout=timedelta(milliseconds=50)), crash=True) as daemon:
+    async with lab.daemon(Use("faults", timeout=timedelta(milliseconds=400)), crash=True) as daemon:
         execution = await daemon.submit(SPIN)
         await daemon.waiting(execution, "locked")
         await daemon.executor.stop(timedelta(seconds=10))
