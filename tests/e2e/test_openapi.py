@@ -89,6 +89,7 @@ def test_what_the_description_allows_is_accepted_and_answered_as_described(daemo
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "run"]
     options = ["--max-time", str(SECONDS), "--seed", "1", "--no-color", "--generation-database", "none"]
     options += ["--exclude-path", "/v1/follow"]  # it has no end; the tests of streams read it
+    options += ["--exclude-path", "/v1/hosts/{host}/drain"]  # of this host: it is not ready then, as readyz must say
     options += ["--continue-on-failure", "--request-timeout", "20", "--checks", "all", "--workers", "1"]
     environ = {"PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "obelisk_hooks", "OBELISK_KNOWN_IDS": known}
     ended = run([*command, f"{url}/v1/openapi.json", *options], daemon.directory, SECONDS + 60, **environ)

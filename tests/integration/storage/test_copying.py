@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     """Make a database of the first schema with one row, closed."""
     file = tmp_path / "obelisk.db"
     connection = open_for_writing(file)
-    connection.execute("INSERT INTO proposal VALUES ('here', 'hash')")
+    connection.execute("INSERT INTO proposal VALUES ('here', 'hash', 1)")
     connection.close()
     return file
 
@@ -53,9 +53,9 @@ def test_a_copy_of_a_database_in_use_has_what_was_committed_and_is_for_its_owner
     file: Path, tmp_path: Path
 ) -> None:
     writer = open_for_writing(file)
-    writer.execute("INSERT INTO proposal VALUES ('there', 'hash')")
+    writer.execute("INSERT INTO proposal VALUES ('there', 'hash', 1)")
     writer.execute("BEGIN IMMEDIATE")
-    writer.execute("INSERT INTO proposal VALUES ('open', 'hash')")
+    writer.execute("INSERT INTO proposal VALUES ('open', 'hash', 1)")
     copy_database(file, tmp_path / "copy")
     writer.execute("COMMIT")
     writer.close()
@@ -106,7 +106,7 @@ def test_a_copy_that_fails_leaves_the_one_before(
 def test_a_copy_is_stopped_in_the_middle_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
     writer = open_for_writing(file)
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
-    writer.execute(f"INSERT INTO proposal {numbers} SELECT 'host ' || i, 'hash' FROM n")
+    writer.execute(f"INSERT INTO proposal {numbers} SELECT 'host ' || i, 'hash', 1 FROM n")
     writer.close()
     with pytest.raises(StorageUnavailableError, match="interrupted"):
         copy_database(file, tmp_path / "copy", lambda: True)
