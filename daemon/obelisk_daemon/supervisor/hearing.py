@@ -81,9 +81,13 @@ class Hearing:
 
     async def _deliver(self, execution_id: ExecutionId) -> None:
         """Deliver the responses of an execution that it has not, in their order."""
+        del self._wanted[execution_id]  # what is told from here on is read again
         start = self._engine.in_memory().get(execution_id, 0) + 1
-        while responses := await self._reader.responses(execution_id, start, _PAGE):
-            for response in responses:
-                self._engine.on_change(ResponseChange(execution_id, response))
-            start = responses[-1].seq + 1
-        self._wanted.pop(execution_id, None)
+        try:
+            while responses := await self._reader.responses(execution_id, start, _PAGE):
+                for response in responses:
+                    self._engine.on_change(ResponseChange(execution_id, response))
+                start = responses[-1].seq + 1
+        except StorageUnavailableError:
+            self._wanted[execution_id] = None
+            raise

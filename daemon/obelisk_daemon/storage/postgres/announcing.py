@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 import structlog
 
-from obelisk_daemon.errors import StorageUnavailableError
+from obelisk_daemon.errors import OperatorError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId, ExecutorId
 from obelisk_daemon.storage.postgres.connecting import PostgresThread, Target
 from obelisk_daemon.storage.postgres.connection import PostgresConnection
@@ -94,13 +94,14 @@ class Announcer:
         wait = _FIRST_WAIT
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._target.conninfo, autocommit=True) as connection:
+                conninfo = await asyncio.to_thread(lambda: self._target.conninfo)  # it may read a file
+                async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
                     await connection.execute("LISTEN obelisk")
                     wait = _FIRST_WAIT
                     self.on_gap()  # nothing was heard until now
                     async for told in connection.notifies():
                         self._hear(told.payload)
-            except psycopg.Error as error:
+            except (psycopg.Error, OperatorError) as error:
                 _log.warning("listening_failed", detail=str(error))
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)

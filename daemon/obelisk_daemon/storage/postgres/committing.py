@@ -52,7 +52,7 @@ class PostgresGroupCommit:
                 return self._attempt(connection, group)
             except psycopg.Error as error:
                 was_lost = connection.raw.closed
-                # also one that works: after an error in a pipeline, psycopg takes statements for prepared that are not
+                # also one that works: its transaction, in which nothing goes on after an error, ends with it
                 thread.drop()
                 if was_lost:
                     if self._was_committed(thread):

@@ -35,6 +35,8 @@ _OPTIONS: Final = (
     # a host that is stopped in a transaction must not hold up the others
     " -c idle_in_transaction_session_timeout=10s -c lock_timeout=10s -c statement_timeout=60s"
 )
+_BOUNDS_TRANSACTIONS: Final = 170_000
+"""The first version of PostgreSQL that bounds the time of a transaction; only what writes needs it."""
 
 
 class Target:
@@ -65,6 +67,9 @@ class Target:
             psycopg.OperationalError: it isn't there, or refuses us.
         """
         raw = psycopg.connect(self.conninfo, autocommit=True)
+        if statements is not SQL and raw.info.server_version >= _BOUNDS_TRANSACTIONS:
+            # in a pipeline, a host that is stopped is not idle: without this its locks are held until it wakes up
+            raw.execute("SET transaction_timeout = '10s'")
         return PostgresConnection(raw, statements)
 
 

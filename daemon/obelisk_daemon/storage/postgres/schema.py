@@ -28,6 +28,7 @@ def prepare(target: Target) -> None:
     try:
         _check(connection, target)
         _migrate(connection, target)
+        connection.execute("forget_commits")
     except errors.InsufficientPrivilege as error:
         message = f"{target.name}: {error}; give the role CREATE on the database, or make the schema obelisk for it"
         raise OperatorError("database_unusable", message) from error

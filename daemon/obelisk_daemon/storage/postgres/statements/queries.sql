@@ -1,12 +1,5 @@
 -- What PostgreSQL has to be asked in other words than SQLite.
 
--- name: await_responses
-UPDATE execution SET
-    join_missing = :missing,
-    status = CASE WHEN :missing <= 0 THEN 'pending_at' ELSE status END,
-    due_at = CASE WHEN :missing <= 0 THEN :due_at ELSE due_at END
-WHERE execution_id = :execution_id;
-
 -- name: deliver_response
 UPDATE execution SET
     response_count = response_count + 1,
@@ -136,6 +129,7 @@ ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = now();
 -- name: last_commit
 SELECT number FROM committed WHERE writer = ? FOR UPDATE;
 
+-- A writer is a daemon from start to stop, so each start leaves a row.
 -- name: forget_commits
 DELETE FROM committed WHERE at < now() - interval '7 days';
 
