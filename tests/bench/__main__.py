@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.bench.peers.usage import load
@@ -25,6 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := [name for name in options.workload if name not in WORKLOADS]:
         parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the daemon and removes its directory
     run = Run(options.rounds, options.profile)
     measured: dict[str, list[Row]] = {}
     print(_HEAD)
