@@ -113,7 +113,7 @@ def test_a_database_that_restarts_for_three_minutes_loses_nothing_of_2000_workfl
     draw, passed, sent = random.Random(1), 0.0, 0
     troubles = iter(
         [
-            lambda: second.kill(),
+            second.kill,
             lambda: third.process.signal(signal.SIGSTOP),
             lambda: third.process.signal(signal.SIGCONT),
             lambda: first.ctl("drain", "host-3"),
