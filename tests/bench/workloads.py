@@ -38,7 +38,8 @@ from tests.bench.fanning import fanout
 from tests.bench.floor import floor
 from tests.bench.following import follow
 from tests.bench.listing import listing
-from tests.bench.peers.comparing import peers
+from tests.bench.peers.on_postgresql import peers_on_postgresql
+from tests.bench.peers.on_sqlite import peers
 from tests.bench.reloading import reload
 from tests.bench.retaining import retention
 from tests.bench.rows import Row
@@ -94,6 +95,7 @@ WORKLOADS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "follow": follow,
     "retention": retention,
     "peers": peers,
+    "peers-postgresql": peers_on_postgresql,
 }
 BY_DEFAULT = tuple(name for name in WORKLOADS if name not in ("listing", "follow", "retention"))
 
