@@ -37,6 +37,7 @@ from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, running, scratch
 from tests.bench.following import follow
+from tests.bench.hostile import hostile
 from tests.bench.listing import listing
 from tests.bench.peers.comparing import peers
 from tests.bench.reloading import reload
@@ -154,6 +155,7 @@ WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
     "listing": listing,
     "follow": follow,
     "retention": retention,
+    "hostile": hostile,
     "peers": peers,
 }
 
