@@ -18,6 +18,7 @@ from tests.bench.peers.environment import python_with
 from tests.bench.peers.load import Pass, Processes, Shape, measure
 from tests.bench.peers.usage import load
 from tests.bench.rows import Row
+from tests.bench.run import Run
 from tests.postgres import Server, new_database
 from tests.postgres import running as postgres
 
@@ -28,7 +29,7 @@ _APP: Final = Path(__file__).with_name("dbos_app.py")
 _SHAPE: Final = Shape()
 
 
-def peers() -> Iterator[Row]:
+def peers(_run: Run) -> Iterator[Row]:
     """Measure steps of one workflow after the other, and short workflows of 50 clients: DBOS, one daemon, three."""
     python = python_with("dbos", "dbos==3.4.0", "psycopg[binary]>=3.3")
     with postgres(_DURABLE) as server:
