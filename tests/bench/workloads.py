@@ -37,6 +37,7 @@ from tests.bench.daemon import manifest, running, scratch
 from tests.bench.fanning import fanout
 from tests.bench.floor import floor
 from tests.bench.following import follow
+from tests.bench.hostile import hostile
 from tests.bench.listing import listing
 from tests.bench.peers.on_postgresql import peers_on_postgresql
 from tests.bench.peers.on_sqlite import peers
@@ -94,6 +95,7 @@ WORKLOADS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "listing": listing,
     "follow": follow,
     "retention": retention,
+    "hostile": hostile,
     "peers": peers,
     "peers-postgresql": peers_on_postgresql,
 }
