@@ -50,10 +50,20 @@ class Execution(msgspec.Struct):
         return first
 
     @property
+    def locks(self) -> int:
+        """Count how often it was locked."""
+        return sum(isinstance(entry.event, Locked) for entry in self.entries)
+
+    @property
     def outcome(self) -> Outcome | None:
         """Give how it ended."""
         last = self.entries[-1].event
         return last.outcome if isinstance(last, Finished) else None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Tell if it ended by a cancellation."""
+        return isinstance(self.outcome, Failed) and self.outcome.kind == "cancelled"
 
 
 def violations(database: Database, starts: Mapping[str, int], submitted: Mapping[str, str]) -> Iterator[str]:
@@ -72,16 +82,17 @@ def violations(database: Database, starts: Mapping[str, int], submitted: Mapping
         yield f"{execution_id} was acknowledged, and is gone"
     for execution in known.values():
         yield from (f"{execution.execution_id}: {message}" for message in _wrong(execution, known))
-        locks = sum(isinstance(entry.event, Locked) for entry in execution.entries)
-        if starts.get(execution.execution_id, 0) > locks:
-            yield f"{execution.execution_id} was started {starts[execution.execution_id]} times, and locked {locks} times"
+        begun, locks = starts.get(execution.execution_id, 0), execution.locks
+        if begun > locks:
+            yield f"{execution.execution_id} was started {begun} times, and locked {locks} times"
 
 
 def _left_behind(database: Database) -> Iterator[str]:
-    held = "SELECT execution_id FROM execution WHERE executor_id IS NOT NULL OR run_id IS NOT NULL OR lifecycle <> 'active'"
+    of_all = "SELECT execution_id FROM execution WHERE"
     for sql, what in (
-        (held, "is still held, paused or being cancelled"),
-        ("SELECT execution_id FROM execution WHERE status <> 'finished'", "has not finished"),
+        (f"{of_all} executor_id IS NOT NULL OR run_id IS NOT NULL", "is still held"),
+        (f"{of_all} lifecycle <> 'active'", "is still paused or being cancelled"),
+        (f"{of_all} status <> 'finished'", "has not finished"),
         ("SELECT delay_id FROM delay", "is left, and nobody waits for it"),
     ):
         yield from (f"{row[0]} {what}" for row in database.raw.execute(sql))
@@ -105,9 +116,9 @@ def _read(database: Database) -> dict[str, Execution]:
 def _wrong(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]:
     yield from _wrong_responses(one, known)
     yield from _wrong_attempts(one)
-    if isinstance(one.outcome, Failed) and one.outcome.kind == "cancelled":
-        if not any(isinstance(entry.event, CancellationRequested) for entry in one.entries):
-            yield "it was cancelled, and nobody asked for it"
+    is_asked = any(isinstance(entry.event, CancellationRequested) for entry in one.entries)
+    if one.is_cancelled and not is_asked:
+        yield "it was cancelled, and nobody asked for it"
     match one.created.ffqn:
         case ffqn if ffqn == str(RUN):
             yield from _wrong_flow(one, known)
@@ -163,7 +174,6 @@ def _wrong_attempts(one: Execution) -> Iterator[str]:
 def _wrong_flow(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]:
     history = [entry.event.event for entry in one.entries if isinstance(entry.event, HistoryEvent)]
     reference = Reference(one.execution_id, history, one.responses)
-    is_cancelled = isinstance(one.outcome, Failed) and one.outcome.kind == "cancelled"
     try:
         (program,) = one.created.params
         told = reference.tell(json.loads(str(program)), is_diverging=DIVERGING in one.digest)
@@ -171,10 +181,10 @@ def _wrong_flow(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]
         yield str(differs)
         return
     except CutOffError:
-        if not is_cancelled:
+        if not one.is_cancelled:
             yield f"its log ends before its program, and it ended with {one.outcome}"
         return
-    if is_cancelled:
+    if one.is_cancelled:
         return
     if told.outcome is None:
         if not (isinstance(one.outcome, Failed) and one.outcome.kind == "trap"):

@@ -6,17 +6,16 @@ What is not the daemon's own code here: the store's driver, what reads and check
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from obelisk_daemon.clock import Clock, Instant
-from obelisk_daemon.deployment.activation import lift_automatic_pauses
 from obelisk_daemon.deployment.following import POLL, Following
 from obelisk_daemon.deployment.proposal import Active
-from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.errors import ConflictError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.counting import Counting
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.timers import Timers
@@ -75,6 +74,7 @@ class SimulatedDaemon:
 
     async def run(self) -> None:
         """Start, work until it is asked to stop, and stop."""
+        self.process.fuse = self.parts.line.faults.fuse()
         async with AsyncExitStack() as stack:
             await self._start(stack)
             self.is_ready = True
@@ -126,7 +126,7 @@ class SimulatedDaemon:
         self.executors.adopt(active.plan, slots)
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        parts, process = self.parts, self.process
+        parts = self.parts
         self.store = store = await stack.enter_async_context(
             open_store(parts.line, self._broken, parts.metrics.storage)
         )
@@ -158,7 +158,6 @@ class SimulatedDaemon:
         if isinstance(store, SharedStore):
             await self._own(stack, "take-over", take_over_from_the_dead(common, executors, lease.pause))
             await self._hear(stack, store, executors, timers)
-        process.fuse = parts.line.faults.fuse()
 
     async def _share(self, stack: AsyncExitStack, store: SharedStore) -> None:
         """Prepare for other hosts: their announcements, and the database's clock."""
@@ -185,10 +184,9 @@ class SimulatedDaemon:
         return self.process.name.partition(".")[0]
 
     async def _resume(self) -> Active:
-        generation = await self.store.active_generation()
-        if generation is None:
-            generation = self._first.generation(1, self.clock.now())
-            await self.store.activate(generation, self._first.stored())
+        while (generation := await self.store.active_generation()) is None:
+            with suppress(ConflictError):  # another host was first
+                await self.store.activate(self._first.generation(1, self.clock.now()), self._first.stored())
         return await self._planned(generation)
 
     async def _planned(self, generation: Generation) -> Active:
@@ -196,9 +194,7 @@ class SimulatedDaemon:
         plan = self.parts.planner.plan(setup, generation.number, await self.store.work_in_progress())
         return Active(generation, None, plan, setup.executors)  # type: ignore[arg-type] - nothing here was checked
 
-    async def _own(
-        self, stack: AsyncExitStack, name: str, work: Coroutine[object, object, None]
-    ) -> asyncio.Task[None]:
+    async def _own(self, stack: AsyncExitStack, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return await stack.enter_async_context(self._tasks.running(work, f"{self.process.name} {name}"))
 
     async def _let_go(self) -> None:
@@ -206,10 +202,6 @@ class SimulatedDaemon:
             await self._lease.end()
         except StorageUnavailableError:
             return
-
-    async def lift_pauses(self) -> None:
-        """Let go on what was paused automatically, as every start does."""
-        await lift_automatic_pauses(self.store, self.active.generation.number, self.clock)
 
     def _broken(self, error: OutcomeUnknownError) -> None:
         self.parts.line.trace.note(self.process.name, f"ends: {error.code}")

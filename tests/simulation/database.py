@@ -43,7 +43,7 @@ class Database:
         self._on_violation = on_violation
 
     def connection(self, latest: Callable[[], Instant]) -> "WatchedConnection":
-        """Give a connection for a daemon; `latest` is the latest time of the store's clock as that daemon may know it."""
+        """Give a connection for a daemon; `latest` is the latest that the store's clock can be for it."""
         return WatchedConnection(self.raw, latest, self._on_violation)
 
     def close(self) -> None:

@@ -90,7 +90,9 @@ class Host:
             around.is_shared,
         )  # fmt: skip
         draw = random.Random(around.draw.getrandbits(64))
-        parts = Parts(line, around.network, self.machine, around.database_machine.wall, around.planner, around.metrics, draw)
+        parts = Parts(
+            line, around.network, self.machine, around.database_machine.wall, around.planner, around.metrics, draw
+        )
         self.daemon = daemon = around.make(parts, self._setup)
         running = process.start(daemon.run(), "daemon")
         running.add_done_callback(lambda _: self._ended.set())

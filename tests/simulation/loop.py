@@ -104,13 +104,14 @@ def run_simulated(loop: SimulatedLoop, work: Coroutine[object, object, T]) -> T:
 async def end_all_others(processes: list[Process]) -> None:
     """End all tasks but this one, also those of the dead, so that nothing is left to be collected half-way."""
     loop = asyncio.get_running_loop()
-    for process in processes:
-        process.exhume(loop)
-    for _ in range(1_000):
+    for round_ in range(1_000):
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if not others:
             return
         for task in others:
             task.cancel()
+        if round_ == 0:  # not before: no step of the dead may do anything but end
+            for process in processes:
+                process.exhume(loop)
         await asyncio.sleep(0.001)
     raise StuckError(f"these tasks can't be ended: {sorted(task.get_name() for task in others)}")

@@ -1,4 +1,4 @@
-"""The people and programs outside: they submit, cancel, pause, approve and reload, and ask again where no answer came."""
+"""The people and programs outside: they submit, cancel, pause, approve, reload, and ask again where no answer came."""
 
 import asyncio
 import json
@@ -51,8 +51,7 @@ class Operator:
             return await daemon.store.submit(new_execution(new, event, now))
 
         while True:
-            done, answer = await self._ask(submit, f"submit {new}")
-            if done:
+            if (await self._ask(submit, f"submit {new}"))[0]:
                 self.submitted[new] = program
                 return
             await asyncio.sleep(self._draw.uniform(0.1, 2.0))
@@ -145,4 +144,3 @@ class Operator:
     def _any(self, sql: str) -> str | None:
         found = self._all(sql)
         return self._draw.choice(found) if found else None
-

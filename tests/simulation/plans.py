@@ -140,4 +140,6 @@ def _stub() -> FunctionPlan:
         egress=EgressPolicy(),
         http_limits=HttpLimits(),
     )
-    return FunctionPlan(Ffqn(APPROVE.interface, APPROVE.function), component, TYPES[str(APPROVE)], 0, _ONCE, frozenset())
+    return FunctionPlan(
+        Ffqn(APPROVE.interface, APPROVE.function), component, TYPES[str(APPROVE)], 0, _ONCE, frozenset()
+    )

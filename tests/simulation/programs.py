@@ -1,7 +1,7 @@
 """What is run: functions that are the same in every simulation, and programs for them that the seed draws.
 
-A program is JSON: a list of operations, `[name, arguments...]`, that a workflow carries out in order; `guests` says what
-each does, and `reference` says it again on its own. What each operation gave is what the workflow returns.
+A program is JSON: a list of operations, `[name, arguments...]`, that a workflow carries out in order; `guests` says
+what each does, and `reference` says it again on its own. What each operation gave is what the workflow returns.
 """
 
 import json

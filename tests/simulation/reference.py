@@ -196,9 +196,7 @@ class Reference:
     def _schedule(self, program: str, ms: int) -> object:
         self._before_request()
         made = self._asked(Persist, kind="execution_id").value
-        self._asked(
-            Schedule, execution_id=made, ffqn=str(RUN), params=[program], intent=("in", ms * 1_000), error=None
-        )
+        self._asked(Schedule, execution_id=made, ffqn=str(RUN), params=[program], intent=("in", ms * 1_000), error=None)
         self.scheduled.append(made)
         return made
 

@@ -1,9 +1,8 @@
-"""The stores of simulated daemons: the real one, on the shared database, with a network between that has its troubles."""
+"""The stores of simulated daemons: the real one, on the shared database, with a network that has its troubles."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -161,6 +160,7 @@ class Network:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self.is_open = True
         self._hearers: dict[Process, Announcer] = {}
 
     def join(self, process: Process, announcer: Announcer) -> None:
@@ -178,10 +178,18 @@ class Network:
             if process.is_dead:
                 del self._hearers[process]
             elif self._faults.loses_message():
-                process.call_later(self._faults.latency() * 100, lambda heard=announcer: heard.on_gap())
+                process.call_later(self._faults.latency() * 100, self._deliver, announcer, None)
             else:
-                process.call_later(self._faults.latency(), partial(announcer._hear, *values))
+                process.call_later(self._faults.latency(), self._deliver, announcer, values[0])
         return self
+
+    def _deliver(self, announcer: Announcer, payload: str | None) -> None:
+        if not self.is_open:
+            return
+        if payload is None:
+            announcer.on_gap()
+        else:
+            announcer._hear(payload)
 
     def fetchall(self) -> list[object]:
         """Give what the statement answers: nothing."""

@@ -65,6 +65,6 @@ class Weather:
                 self._jump(self._database_machine, "database")
 
     def _jump(self, machine: MachineClock, whose: str) -> None:
-        by = self._draw.choice((-3_600.0, -5.0, -0.5, 0.5, 5.0, 30.0))
+        by = self._draw.choice((-60.0, -5.0, -0.5, 0.5, 5.0, 600.0))
         self._trace.note(whose, f"clock jumps by {by} s")
         machine.jump(timedelta(seconds=by))

@@ -9,7 +9,6 @@ import msgspec
 
 from obelisk_daemon.metrics import Metrics
 from tests.simulation.checking import violations
-from tests.simulation.clocks import MachineClock
 from tests.simulation.daemon import SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults, Rates
@@ -52,9 +51,7 @@ def again(seed: int) -> str:
     return f"python -m tests.simulation --seed {seed} --trace"
 
 
-def simulate(
-    seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[str], None] | None = None
-) -> Report:
+def simulate(seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[str], None] | None = None) -> Report:
     """Run a seed to its end, and check what came of it. `tell` gets every line of the trace."""
     loop = SimulatedLoop(random.Random(f"{seed}/order"))
     trace = Trace(lambda: loop.true_time, tell)
@@ -73,12 +70,14 @@ class _World:
         self._draw = random.Random(f"{seed}/world")
         self._loop = loop
         self._trace = trace
+        trace.secret = CANARY.decode()
         self.findings: list[str] = []
         self.executions = 0
         self._starts: Counter[str] = Counter()
         self._faults = Faults(random.Random(f"{seed}/faults"), Rates.drawn(self._draw))
         self._database = Database(self.found)
         self._database_machine = strange_clock(self._draw, lambda: loop.true_time)
+        self._network = Network(self._faults)
         self._is_calm = False
         self._is_over = False
         self._make = make
@@ -104,6 +103,7 @@ class _World:
             self.findings += self._loop.unseen
             self._is_over = True
             self._database.close()
+            self._network.is_open = False
             for task in kept:
                 task.cancel()
             await end_all_others([process for host in hosts for process in host.processes])
@@ -112,7 +112,7 @@ class _World:
         draw, is_shared = self._draw, self._draw.random() < 0.6
         around = Surroundings(
             database=self._database,
-            network=Network(self._faults),
+            network=self._network,
             faults=self._faults,
             trace=self._trace,
             planner=Planner(self._faults, self._note_start),
@@ -163,7 +163,7 @@ class _World:
         """Check what is stored."""
         for violation in violations(self._database, self._starts, operator.submitted):
             self.found(violation)
-        if any(CANARY.decode() in line for line in self._trace.recent):
+        if self._trace.has_secret:
             self.found("a secret is in the log")
         (self.executions,) = self._database.raw.execute("SELECT count(*) FROM execution").fetchone()
 
