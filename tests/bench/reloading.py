@@ -9,12 +9,13 @@ from pathlib import Path
 from tests import guests
 from tests.bench.daemon import Daemon, running, scratch
 from tests.bench.rows import Row
+from tests.bench.run import Run
 
 COMPONENTS = 100
 ROUNDS = 5
 
 
-def reload() -> Iterator[Row]:
+def reload(_run: Run) -> Iterator[Row]:
     """Measure the file's save to active by itself, and the check and swap alone, which `manifest reload` waits for."""
     with scratch() as directory:
         tables = list(_tables(directory))
