@@ -33,7 +33,8 @@ from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.calling import language, parallel, serial, three_step
-from tests.bench.daemon import manifest, running, scratch
+from tests.bench.daemon import scratch
+from tests.bench.draining import backlog
 from tests.bench.fanning import fanout
 from tests.bench.floor import floor
 from tests.bench.following import follow
@@ -45,6 +46,8 @@ from tests.bench.reloading import reload
 from tests.bench.retaining import retention
 from tests.bench.rows import Row
 from tests.bench.run import Run
+from tests.bench.sleeping import hot, sleepers
+from tests.bench.starting import start
 from tests.bench.submitting import submit
 
 FIBOA = "testing:fibo/workflow.fiboa"
@@ -68,18 +71,6 @@ def replay(_run: Run) -> Iterator[Row]:
     engines.close()
 
 
-def start(_run: Run) -> Iterator[Row]:
-    """Measure the time to ready, with nothing compiled and with all compiled."""
-    for title, components in (
-        ("WAT", ["fibo-activity", "fibo-workflow"]),
-        ("Python", ["fibo-activity", "fibo-python"]),
-    ):
-        with scratch() as directory:
-            for state in ("cold", "warm"):
-                with running(directory, manifest(components)) as (_, seconds):
-                    yield Row(f"{state} start, {title} example", seconds, "s")
-
-
 WORKLOADS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "floor": floor,
     "serial": serial,
@@ -87,6 +78,9 @@ WORKLOADS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "three-step": three_step,
     "submit": submit,
     "fanout": fanout,
+    "sleepers": sleepers,
+    "hot": hot,
+    "backlog": backlog,
     "python": language("fibo-python"),
     "javascript": language("fibo-js"),
     "replay": replay,
