@@ -14,7 +14,7 @@ from tests.bench.rows import Row
 from tests.bench.run import Run
 from tests.bench.workloads import BY_DEFAULT, WORKLOADS
 
-_HEAD = f"{'':65} {'p50 ms':>8} {'p99 ms':>8} {'RSS MiB':>8} {'commits':>8} {'written':>9} {'/ floor':>7}  goal"
+_HEAD = f"{'':77} {'p50 ms':>8} {'p99 ms':>8} {'RSS MiB':>8} {'commits':>8} {'written':>9} {'/ floor':>7}  goal"
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def line(row: Row) -> str:
     cells = (_number(row.p50, 8), _number(row.p99, 8), _number(row.rss, 8, 0), _number(row.commits, 8))
     met = "" if row.goal is None else f"{'at most' if row.goal.most else 'at least'} {row.goal.bound:,.4g}"
     verdict = "" if row.goal is None else (" ok" if row.goal.met(row.value) else " MISSED")
-    text = f"{row.name:44}{row.value:12,.2f} {row.unit:8} {' '.join(cells)} {_number(row.written, 9, 0)}"
+    text = f"{row.name:56}{row.value:12,.2f} {row.unit:8} {' '.join(cells)} {_number(row.written, 9, 0)}"
     return f"{text} {_number(row.floor, 7)}  {met}{verdict}{'  ' if met and row.note else ''}{row.note}".rstrip()
 
 

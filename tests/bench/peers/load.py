@@ -1,15 +1,17 @@
-"""The workloads, given to our daemons through their HTTP API."""
+"""The workloads, given to our daemons, or to another system that speaks HTTP, through their API."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tests.bench.client import Client, connected, repeat
 from tests.bench.peers.usage import processor_seconds
 
 FIBOA = "testing:fibo/workflow.fiboa"
+Run: TypeAlias = Callable[[int, Client], Awaitable[None]]
+"""Runs a workflow of so many steps, and checks its result."""
 
 
 class Shape(NamedTuple):
@@ -38,14 +40,14 @@ class Pass(NamedTuple):
     server_cores: float = 0.0
 
 
-async def measure(sockets: Sequence[Path], shape: Shape, processes: Processes) -> Pass:
-    """Run both workloads, warmed up: the serial one on the first daemon, the other's clients spread over all."""
+async def measure(sockets: Sequence[Path], shape: Shape, run: Run, processes: Processes) -> Pass:
+    """Run both workloads, warmed up: the serial one on the first socket, the other's clients spread over all."""
     async with connected(sockets, shape.concurrent) as clients:
-        await _run(shape.steps // 5, clients[0])
+        await run(shape.steps // 5, clients[0])
         began = time.perf_counter()
-        await _run(shape.steps, clients[0])
+        await run(shape.steps, clients[0])
         serial = shape.steps / (time.perf_counter() - began)
-        short = partial(_run, shape.short)
+        short = partial(run, shape.short)
         await repeat(clients, short, shape.seconds / 3)
         daemons, server = processor_seconds(processes.daemons), processor_seconds(processes.server)
         began = time.perf_counter()
@@ -60,5 +62,6 @@ async def measure(sockets: Sequence[Path], shape: Shape, processes: Processes) -
     )
 
 
-async def _run(steps: int, client: Client) -> None:
+async def run_fiboa(steps: int, client: Client) -> None:
+    """Run our workflow."""
     assert await client.run(FIBOA, [10, steps]) == {"ok": 55}
