@@ -19,6 +19,7 @@ from tests import guests
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filling, fill
 from tests.bench.rows import Row
+from tests.bench.run import Run
 
 FIBOA = "testing:fibo/workflow.fiboa"
 FIBO = "testing:fibo/fibo.fibo"
@@ -90,7 +91,7 @@ class Listeners:
         self.ended += 1
 
 
-def follow() -> Iterator[Row]:
+def follow(_run: Run) -> Iterator[Row]:
     """Measure the daemon's stream idle and at full load, with 1 and 100 listeners, and an execution's stream."""
     text = manifest(["fibo-activity", "fibo-workflow"])
     with scratch() as directory:

@@ -1,6 +1,6 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,7 +20,7 @@ from obelisk_daemon.api.services import (
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
-from obelisk_daemon.errors import ComponentError, ConflictError, NotFoundError, StorageUnavailableError
+from obelisk_daemon.errors import CallerError, ComponentError, ConflictError, NotFoundError, StorageUnavailableError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import (
     ComponentUpgraded,
@@ -232,6 +232,17 @@ class FakeWorld(FakeFollowing, FakeCapacity):
             ),
         )
         return True
+
+    async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
+        return [await self._submitted(call) for call in calls]
+
+    async def _submitted(self, call: NewCall) -> bool | CallerError:
+        if call.execution_id not in self.logs:
+            return await self.submit(call)
+        created = self.logs[call.execution_id][0].event
+        assert isinstance(created, Created)
+        same = (created.ffqn, created.params) == (str(call.function.ffqn), call.params)
+        return False if same else ConflictError("execution_exists", "another call")
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         await self.summary(execution_id)

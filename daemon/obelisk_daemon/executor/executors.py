@@ -44,8 +44,11 @@ class Executors:
         """Lock and run what is due, until `stop`; then wait until every run has ended."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            for member in self.members:
-                tasks.create_task(member.run(), name=f"executor {member.name}")
+            running = [tasks.create_task(member.run(), name=f"executor {member.name}") for member in self.members]
+            try:
+                await asyncio.wait(running)
+            finally:
+                self._stopping = True  # whatever ends them: no task can begin any more
 
     def wake(self) -> None:
         """Look for due executions, of which there may be any number."""
