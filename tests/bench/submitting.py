@@ -19,7 +19,7 @@ FIBO: Final = "testing:fibo/fibo.fibo"
 _CLIENTS: Final = 50
 _SECONDS: Final = 3.0
 _BATCH: Final = 500
-_BATCHES: Final = 40
+_BATCHES: Final = 100
 _BATCHING: Final = 4
 
 

@@ -1,6 +1,5 @@
 """`/v1/executions/batch`: many calls submitted in one request, and written together."""
 
-import asyncio
 from typing import Annotated, Final
 
 import msgspec
@@ -63,7 +62,10 @@ async def _submitted(services: Services, wanted: list[NamedSubmission]) -> list[
     calls = [_read(services, one) for one in wanted]
     written = iter(await services.engine.submit_many([call for call in calls if call is not None]))
     done = [None if call is None else next(written) for call in calls]
-    return await asyncio.gather(*[_closer(services, one, outcome) for one, outcome in zip(wanted, done, strict=True)])
+    return [
+        outcome if isinstance(outcome, bool) else await _closer(services, one, outcome)
+        for one, outcome in zip(wanted, done, strict=True)
+    ]
 
 
 def _read(services: Services, wanted: NamedSubmission) -> NewCall | None:
@@ -73,14 +75,10 @@ def _read(services: Services, wanted: NamedSubmission) -> NewCall | None:
         return None
 
 
-async def _closer(
-    services: Services, wanted: NamedSubmission, outcome: bool | CallerError | None
-) -> bool | RefusedDocument:
-    if isinstance(outcome, bool):
-        return outcome
+async def _closer(services: Services, wanted: NamedSubmission, refused: CallerError | None) -> bool | RefusedDocument:
     try:
-        if isinstance(outcome, QueueFullError):
-            raise outcome
+        if isinstance(refused, QueueFullError):
+            raise refused
         return await submit(services, parse_submitted_id(wanted.execution_id), wanted)
     except CallerError as error:
         return RefusedDocument(wanted.execution_id, error.code, str(error))
