@@ -33,7 +33,8 @@ def state_dir(tmp_path: Path) -> Path:
 
 
 def copy(state_dir: Path, *arguments: str, **environ: str) -> Run:
-    return run([OBELISK_CTL, "db", "copy", f"sqlite:{state_dir}", *arguments], state_dir.parent, MOST_SECONDS, **environ)
+    arguments = ("db", "copy", f"sqlite:{state_dir}", *arguments)
+    return run([OBELISK_CTL, *arguments], state_dir.parent, MOST_SECONDS, **environ)
 
 
 def test_a_copy_tells_what_was_moved_for_people_and_for_programs(state_dir: Path, postgres: str) -> None:
