@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Limits hold for all hosts together: several stores on one PostgreSQL, each with its own connection and thread."""
-=======
 """Limits hold for all hosts together: several stores on one PostgreSQL, each with a connection of its own."""
->>>>>>> main
 
 import asyncio
 from collections.abc import AsyncIterator
