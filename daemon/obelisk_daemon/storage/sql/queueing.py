@@ -1,5 +1,7 @@
 """Logical transactions that add to the queue from outside, within its limits (DESIGN.md section 5)."""
 
+from collections.abc import Sequence
+
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError, ConflictError, QueueFullError
 from obelisk_daemon.execution import codec
@@ -22,6 +24,18 @@ def submit(tx: Transaction, new: NewExecution) -> bool:
         raise QueueFullError("queue_full", problem)
     rows.insert_execution(tx, new)
     return True
+
+
+def submit_many(tx: Transaction, many: Sequence[NewExecution]) -> list[bool | CallerError]:
+    """Insert top-level executions, each once; one that is refused stops no other one."""
+    return [_submitted(tx, new) for new in many]
+
+
+def _submitted(tx: Transaction, new: NewExecution) -> bool | CallerError:
+    try:
+        return submit(tx, new)
+    except CallerError as refused:  # before anything of it was written
+        return refused
 
 
 def schedule(tx: Transaction, new: NewExecution, at: Instant) -> None:
