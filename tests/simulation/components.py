@@ -94,7 +94,7 @@ class Setup(msgspec.Struct, frozen=True):
 
     def manifest(self, host: str, *, is_shared: bool) -> bytes:
         """Write it for a host. The code lies beside it."""
-        database = "postgresql://nowhere/obelisk" if is_shared else "sqlite"
+        database = "postgresql://nowhere/obelisk?sslmode=verify-full" if is_shared else "sqlite"
         flow = {
             "timeout": "4s", "on_upgrade": self.on_upgrade, "on_block": self.on_block, "max_hot": self.max_hot,
             "cancellable": self.cancellable, "max_retries": 1_000, "backoff.max": "1s",

@@ -62,10 +62,8 @@ def simulate(seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[
         world = _World(seed, Frame(loop, trace, Path(directory), make))
         with captured_logs(trace, world.found):
             run_simulated(loop, world.run())
-    executions = world.executions
-    trace.note("world", f"{loop.turns} turns")
     return Report(
-        seed, tuple(world.findings), trace.digest, tuple(trace.recent), executions, loop.true_time, loop.steps
+        seed, tuple(world.findings), trace.digest, tuple(trace.recent), world.executions, world.seconds, world.steps
     )
 
 
@@ -86,7 +84,8 @@ class _World:
         frame.trace.secret = CANARY
         self._directory = frame.directory
         self.findings: list[str] = []
-        self.executions = 0
+        self.executions = self.steps = 0
+        self.seconds = 0.0
         self._starts: Counter[str] = Counter()
         self.faults = Faults(random.Random(f"{seed}/faults"), Rates.drawn(self._draw))
         self._database = Database(self.found)
@@ -114,6 +113,8 @@ class _World:
         except StuckError as stuck:
             self.found(str(stuck))
         finally:
+            self.seconds, self.steps = self._loop.true_time, self._loop.steps
+            self._trace.note("world", f"over after {self.steps} steps in {self._loop.turns} turns")
             self.findings += self._loop.unseen
             self._is_over = True
             self._database.close()
