@@ -70,6 +70,7 @@ def language(guest: str) -> Callable[[Run], Iterator[Row]]:
     """Make the workload of `serial` with the workflow in another language."""
 
     def measured(run: Run) -> Iterator[Row]:
+        """Measure what `serial` does, with the workflow in another language."""
         with scratch() as directory, run.daemon(directory, manifest(["fibo-activity", guest]), guest) as daemon:
             _warm_up(daemon)
             bare = BareLoop(directory / "bare.db")
