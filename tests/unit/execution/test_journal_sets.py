@@ -206,3 +206,20 @@ def test_parameters_that_are_no_array_of_the_right_length_are_refused_with_their
         params_from_json(FunctionType((("n", Primitive("u8")),)), given)
     assert refused.value.code == "type_check_failed"
     assert said in str(refused.value)
+
+
+def test_a_join_set_that_is_forgotten_takes_its_answers_and_results_with_it() -> None:
+    journal = with_members()
+    for response in (child_answers(1, 1), child_answers(2, 2)):
+        journal.deliver(response)
+        journal.ask_next("n:a")
+        journal.take("n:a")
+    sets = journal.sets
+    kept = {child_id(ID, "n:b", 1): (ACTIVITY, OK)}
+    sets.results.update(kept)
+    sets.forget("n:a")
+    assert "n:a" not in sets
+    assert sets.results == kept
+    sets.create("n:a")
+    journal.deliver(child_answers(1, 1))  # as one that was never heard of
+    assert len(sets["n:a"].delivered) == 1
