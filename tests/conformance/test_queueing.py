@@ -364,28 +364,3 @@ async def test_a_schedule_of_what_is_there_already_is_no_matter_of_the_limit(wor
     assert await schedule(world, run, 3) == execution_id(3)
     assert await ended(world) == {}
     assert await world.types(execution_id(3)) == ["created"]
-
-
-# many at once
-
-
-async def test_many_are_submitted_in_one_commit_and_what_is_refused_stops_no_other_one(world: World) -> None:
-    await limit(world, fibo=REJECT)
-    await fill(world, 1)
-    other = created(params=(11,))
-    wanted = [(created(), 1), (other, 1), (created(ffqn="testing:gone/gone.gone"), 2), (created(), 3), (other, 4)]
-    wanted += [(created(), 5), (created(), 3)]
-    commits = world.store.writer.commits
-    done = await world.store.submit_many(
-        [new_execution(event, number, at=world.now + number) for event, number in wanted]
-    )
-    told = [one if isinstance(one, bool) else one.code for one in done]
-    assert told == [False, "execution_exists", "function_not_found", True, True, "queue_full", False]
-    assert world.store.writer.commits == commits + 1
-    await world.check()
-    found = (await world.store.reads.summaries(ListFilter(limit=10))).rows
-    assert {int(row.execution_id[-26:]) for row in found} == {1, 3, 4}
-
-
-async def test_none_at_all_may_be_submitted(world: World) -> None:
-    assert await world.store.submit_many([]) == []

@@ -1,6 +1,6 @@
 """An engine, a catalog and a reader in memory, for tests of what stands on them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -20,7 +20,7 @@ from obelisk_daemon.api.services import (
 from obelisk_daemon.api.watch import Watcher
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.rehearsal import ReplayReport, report_of
-from obelisk_daemon.errors import CallerError, ComponentError, ConflictError, NotFoundError, StorageUnavailableError
+from obelisk_daemon.errors import ComponentError, ConflictError, NotFoundError, StorageUnavailableError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import (
     ComponentUpgraded,
@@ -59,6 +59,7 @@ from tests.fakes.database import REMOVAL, FakeDatabase
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
+from tests.fakes.submitting import FakeSubmitting
 
 START = 1_767_323_045_000_000
 """2026-01-02T03:04:05Z."""
@@ -117,7 +118,7 @@ def execution_id(number: int = 1) -> ExecutionId:
     return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
 
 
-class FakeWorld(FakeFollowing, FakeCapacity):
+class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
     """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
 
     def __init__(self, watcher: Watcher | None = None, max_streams: int = MAX_STREAMS) -> None:
@@ -232,17 +233,6 @@ class FakeWorld(FakeFollowing, FakeCapacity):
             ),
         )
         return True
-
-    async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
-        return [await self._submitted(call) for call in calls]
-
-    async def _submitted(self, call: NewCall) -> bool | CallerError:
-        if call.execution_id not in self.logs:
-            return await self.submit(call)
-        created = self.logs[call.execution_id][0].event
-        assert isinstance(created, Created)
-        same = (created.ffqn, created.params) == (str(call.function.ffqn), call.params)
-        return False if same else ConflictError("execution_exists", "another call")
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         await self.summary(execution_id)

@@ -1,4 +1,4 @@
-"""Limits hold for all hosts together: several stores on one PostgreSQL, each with a connection and a thread of its own."""
+"""Limits hold for all hosts together: several stores on one PostgreSQL, each with a connection of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -40,7 +40,8 @@ FROM (
 _REST: Final = """
 INSERT INTO event SELECT execution_id, v, created_at, '' FROM execution, generate_series(0, 4) v;
 INSERT INTO response SELECT execution_id, seq, created_at, 'o:1', '' FROM execution, generate_series(1, 2) seq;
-INSERT INTO log_line (execution_id, created_at, level, message) SELECT execution_id, created_at, 'info', '' FROM execution;
+INSERT INTO log_line (execution_id, created_at, level, message)
+    SELECT execution_id, created_at, 'info', '' FROM execution;
 INSERT INTO failure SELECT 'Err_' || execution_id, execution_id, 'trap', '', '' FROM execution WHERE ending = 'err';
 INSERT INTO delay SELECT 'Delay_' || execution_id, execution_id, 'o:1', created_at, created_at, 0 FROM execution;
 INSERT INTO tag SELECT 'key', 'v' || created_at % 100, created_at, execution_id FROM execution;
