@@ -40,7 +40,7 @@ async def test_a_run_that_is_given_up_late_leaves_its_successor_in_place() -> No
 
 
 async def test_executors_that_stop_begin_no_cancellation() -> None:
-    one, begun = Executors(Fake(), Fake(), []), []  # type: ignore[arg-type]
+    one, begun = Executors(Fake(store=None, clock=ManualClock()), Fake(), []), []  # type: ignore[arg-type]
 
     async def work() -> None:
         begun.append(True)

@@ -19,6 +19,8 @@ from obelisk_daemon.storage.records import MOST_COUNTED
 _RUNNING: Final = ctl("list", "--state", "locked")
 _ENDS: Final = {"timeout": "it ran out of time", "lost": "its daemon ended while it ran"}
 
+_SUSPECT: Final = "it is started alone when its turn comes, and with others at"
+
 
 def pending(facts: Facts) -> tuple[Reason, ...]:
     """Give the reasons of an execution that waits to be locked."""
@@ -48,9 +50,14 @@ def _not_due(facts: Facts) -> Reason:
     when = facts.at(due_at)
     for entry in reversed(facts.standing.tail):
         match entry.event:
+            case Unlocked(reason="lost", due_at=at) if at == due_at:
+                return Reason("given_up", f"its daemon ended while it ran: {_SUSPECT} {when}")
             case Unlocked(reason=reason, due_at=at) if at == due_at:
                 return Reason("given_up", f"its last run was given up ({reason}); it may run again at {when}")
             case (TemporarilyFailed(due_at=at) | TemporarilyTimedOut(due_at=at)) as ended if at == due_at:
+                if ended.reason == "lost":
+                    text = f"attempt {ended.attempt} failed: {_ENDS['lost']}: {_SUSPECT} {when}"
+                    return Reason("waits_for_retry", text)
                 why, failure_id = _ENDS.get(ended.reason, ended.reason), ended.failure_id
                 text = f"attempt {ended.attempt} failed: {why}; attempt {ended.attempt + 1} may start at {when}"
                 return Reason("waits_for_retry", text, () if failure_id is None else (ctl("error", failure_id),))
