@@ -71,7 +71,12 @@ def _limits(name: str, *more: Key) -> TableOf:
             "The size of the largest value that crosses between it and the host.",
             "4MiB",
         ),
-        Key("logs", Size(0, 64 * _MIB), "The size of all that a run may log; the rest is cut off.", "1MiB"),
+        Key(
+            "logs",
+            Size(0, 64 * _MIB),
+            "The size of all that a run may log, with 64 bytes for each line; the rest is cut off.",
+            "1MiB",
+        ),
         *more,
     )
     other = {"fuel": _A_WORKFLOW, "http_requests": _AN_ACTIVITY, "http_bytes": _AN_ACTIVITY}

@@ -52,6 +52,8 @@ class Filling(NamedTuple):
     span: timedelta = timedelta(days=30)
     activity: tuple[str, str, str] = (ACTIVITY, "fibo", DIGEST)
     workflow: tuple[str, str, str] = (WORKFLOW, "fibo-workflow", DIGEST)
+    queued: int = 0
+    """How many calls of the activity are due and wait, beside what is finished and live."""
 
 
 class Filled(NamedTuple):
@@ -141,7 +143,8 @@ class _Maker:
         self._wanted = wanted
         self._until = until
         self.oldest = Instant(until - wanted.span // timedelta(microseconds=1))
-        self._step = (until - self.oldest) // max(1, wanted.finished // UNIT * (UNIT - CHILDREN) + wanted.live)
+        number = wanted.finished // UNIT * (UNIT - CHILDREN) + wanted.live + wanted.queued
+        self._step = (until - self.oldest) // max(1, number)
         self._number = 0
         self.example = self.failed = _SAME
         self.blocked: ExecutionId | None = None
@@ -155,6 +158,9 @@ class _Maker:
         """Make all."""
         yield from self._finished(self._wanted.finished // UNIT)
         yield from self._live(self._wanted.live)
+        queued = _Template([msgspec.structs.replace(self._call, due_at=self._until)], count=0)
+        for _ in range(self._wanted.queued):
+            yield queued.make(*self._next())
 
     def _next(self) -> tuple[ExecutionId, int]:
         self._number += 1
@@ -162,6 +168,7 @@ class _Maker:
         return ExecutionId(f"E_{encode_ulid(at // 1_000, self._number)}"), at
 
     def _finished(self, units: int) -> Iterator[_Made]:
+        known = self.example
         ok = self._activity(Returned({"ok": 55}))
         labelled = self._activity(Returned({"ok": 55}), labels=("gpu",))
         error = self._activity(Returned({"err": "the upstream said no"}))

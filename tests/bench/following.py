@@ -20,6 +20,7 @@ from tests.bench import browsing
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filling, fill
 from tests.bench.rows import Row
+from tests.bench.run import Run
 
 FIBOA = "testing:fibo/workflow.fiboa"
 FIBO = "testing:fibo/fibo.fibo"
@@ -94,7 +95,7 @@ class Listeners:
         self.ended += 1
 
 
-def follow() -> Iterator[Row]:
+def follow(_run: Run) -> Iterator[Row]:
     """Measure the daemon's stream idle and at full load, with 1 and 100 listeners, and an execution's stream."""
     text = "\n".join([manifest(["fibo-activity", "fibo-workflow"]), guests.manifest_entry("faults", **_PATIENT)])
     with scratch() as directory:

@@ -12,13 +12,14 @@ from tests import guests
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filled, Filling, fill
 from tests.bench.rows import Row
+from tests.bench.run import Run
 from tests.building import ACTIVITY, WORKFLOW
 
 ROUNDS = 10
 IDLE_SECONDS = 20.0
 
 
-def listing() -> Iterator[Row]:
+def listing(_run: Run) -> Iterator[Row]:
     """Fill a database in about a minute, then measure the slowest of several reads through the API of a real daemon."""
     with scratch() as directory:
         text = manifest(["fibo-activity", "fibo-workflow"])

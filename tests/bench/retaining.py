@@ -10,6 +10,7 @@ from obelisk_daemon.clock import Instant
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filling, fill
 from tests.bench.rows import Row
+from tests.bench.run import Run
 
 FINISHED: Final = 100_000
 FIBO: Final = "testing:fibo/fibo.fibo"
@@ -20,7 +21,7 @@ BUSY: Final = 30.0
 _OLD: Final = timedelta(days=40)
 
 
-def retention() -> Iterator[Row]:
+def retention(_run: Run) -> Iterator[Row]:
     """Measure submitting, each time to its acknowledgement, before and while they are deleted."""
     text = manifest(["fibo-activity"])
     with scratch() as directory:

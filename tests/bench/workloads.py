@@ -1,12 +1,9 @@
 """The workloads. Each gives rows of (name, value, unit)."""
 
 import asyncio
-import os
-import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from obelisk_daemon.clock import Instant
@@ -35,74 +32,30 @@ from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
-from tests.bench.daemon import manifest, running, scratch
+from tests.bench.calling import language, parallel, serial, three_step
+from tests.bench.daemon import scratch
+from tests.bench.draining import backlog
+from tests.bench.fanning import fanout
+from tests.bench.floor import floor
 from tests.bench.following import follow
+from tests.bench.hostile import hostile
 from tests.bench.listing import listing
-from tests.bench.peers.comparing import peers
+from tests.bench.peers.on_postgresql import peers_on_postgresql
+from tests.bench.peers.on_sqlite import peers
 from tests.bench.reloading import reload
 from tests.bench.retaining import retention
 from tests.bench.rows import Row
+from tests.bench.run import Run
+from tests.bench.sleeping import hot, sleepers
+from tests.bench.starting import start
+from tests.bench.submitting import submit
 
 FIBOA = "testing:fibo/workflow.fiboa"
-FANOUT = "testing:fanout/fanout.run"
 FIBO = Ffqn("testing:fibo/fibo", "fibo")
 ROUNDS = 3
-CLIENTS = 20
 
 
-def floor() -> Iterator[Row]:
-    """Measure the disk: commits of one row at FULL, and fsyncs of a page."""
-    with scratch() as directory:
-        connection = sqlite3.connect(directory / "floor.db", isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v BLOB)")
-        count = 2_000
-        seconds = _seconds(
-            lambda: [connection.execute("INSERT INTO t (v) VALUES (?)", (b"x" * 100,)) for _ in range(count)]
-        )
-        connection.close()
-        yield Row("raw SQLite commits at FULL", count / seconds, "1/s")
-        with (directory / "fsync").open("wb", buffering=0) as file:
-
-            def sync() -> None:
-                for _ in range(count):
-                    file.write(b"x" * 4096)
-                    os.fdatasync(file.fileno())
-
-            yield Row("raw fdatasync of 4 KiB", count / _seconds(sync), "1/s")
-
-
-def calls() -> Iterator[Row]:
-    """Measure a workflow that calls an activity 500 times, and 100 of them with 10 calls each, on a real daemon."""
-    with scratch() as directory, running(directory, manifest(["fibo-activity", "fibo-workflow"])) as (daemon, _):
-
-        def serial() -> None:
-            assert daemon.result(daemon.submit(FIBOA, [10, 500])) == {"ok": 55}
-
-        def parallel() -> None:
-            with ThreadPoolExecutor(CLIENTS) as clients:
-                results = clients.map(lambda _: daemon.result(daemon.submit(FIBOA, [10, 10])), range(100))
-                assert all(result == {"ok": 55} for result in results)
-
-        serial()
-        yield Row("sequential calls (fiboa 10 x 500)", 500 / _median(serial), "calls/s")
-        yield Row("100 workflows x 10 calls", 1_000 / _median(parallel), "calls/s")
-
-
-def fanout() -> Iterator[Row]:
-    """Measure one workflow with 100, 1,000 and 10,000 children in one join set: the time grows as their number."""
-    with scratch() as directory, running(directory, manifest(["fibo-activity", "fanout"])) as (daemon, _):
-        for children in (100, 1_000, 10_000):
-
-            def once(children: int = children) -> None:
-                assert daemon.result(daemon.submit(FANOUT, [children, 10])) == {"ok": 55 * children}
-
-            once()
-            yield Row(f"{children} children in one join set", children / _median(once), "children/s")
-
-
-def replay() -> Iterator[Row]:
+def replay(_run: Run) -> Iterator[Row]:
     """Measure a replay of 18,000 events with the real guest, without the database."""
     iterations = 6_000
     linked, engines = _link("fibo-workflow")
@@ -118,44 +71,29 @@ def replay() -> Iterator[Row]:
     engines.close()
 
 
-def instantiation() -> Iterator[Row]:
-    """Measure a store made, an activity instantiated and called, and the store dropped."""
-    linked, engines = _link("fibo-activity")
-    count = 5_000
-
-    async def many() -> None:
-        for _ in range(count):
-            await linked.run(FIBO, [1], None, GuestLimits())
-
-    yield Row("instantiate, call and close", count / _median(lambda: asyncio.run(many())), "1/s")
-    engines.close()
-
-
-def start() -> Iterator[Row]:
-    """Measure the time to ready, with nothing compiled and with all compiled."""
-    for title, components in (
-        ("WAT", ["fibo-activity", "fibo-workflow"]),
-        ("Python", ["fibo-activity", "fibo-python"]),
-    ):
-        with scratch() as directory:
-            for state in ("cold", "warm"):
-                with running(directory, manifest(components)) as (_, seconds):
-                    yield Row(f"{state} start, {title} example", seconds, "s")
-
-
-WORKLOADS: dict[str, Callable[[], Iterator[Row]]] = {
+WORKLOADS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "floor": floor,
-    "calls": calls,
+    "serial": serial,
+    "parallel": parallel,
+    "three-step": three_step,
+    "submit": submit,
     "fanout": fanout,
+    "sleepers": sleepers,
+    "hot": hot,
+    "backlog": backlog,
+    "python": language("fibo-python"),
+    "javascript": language("fibo-js"),
     "replay": replay,
-    "instantiation": instantiation,
     "start": start,
     "reload": reload,
     "listing": listing,
     "follow": follow,
     "retention": retention,
+    "hostile": hostile,
     "peers": peers,
+    "peers-postgresql": peers_on_postgresql,
 }
+BY_DEFAULT = tuple(name for name in WORKLOADS if name not in ("listing", "follow", "retention"))
 
 _ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
 _LIMITS = GuestLimits(fuel=1 << 60)

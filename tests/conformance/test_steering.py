@@ -78,6 +78,16 @@ async def test_a_workflow_that_waits_keeps_the_response_that_comes_while_it_is_p
     assert len(await world.lock(executor=OTHER_EXECUTOR)) == 1
 
 
+async def test_a_workflow_that_is_paused_after_its_response_came_still_follows_from_its_log(world: World) -> None:
+    run = await asleep(world, keep=False)
+    world.clock.advance(timedelta(seconds=5))
+    assert await world.fire() == 1
+    world.clock.advance(timedelta(seconds=1))
+    await paused(world, run)
+    await world.store.unpause(run.execution_id, world.now, "operator")
+    assert len(await world.lock()) == 1
+
+
 async def test_a_wait_for_a_later_time_goes_on_while_paused(world: World) -> None:
     submitted = await world.submit(created(due_at=world.now + 5 * SECOND))
     await world.store.pause(submitted, world.now)

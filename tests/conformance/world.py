@@ -145,7 +145,15 @@ class World:
         await self.enlist(executor)
         await self.store.end_lease(Beat("host", self.now, [executor], self.now, self.now))
 
-    async def lock(
+    async def lock(self, *, executor: ExecutorId = EXECUTOR, checked: bool = True, **of: object) -> list[Held]:
+        """Lock what is due; unless `checked`, without a look at every row after it."""
+        await self.enlist(executor)
+        held = await self.store.lock(self.request(executor=executor, **of))  # type: ignore[arg-type]
+        if checked:
+            await self.check()
+        return held
+
+    def request(
         self,
         *,
         executor: ExecutorId = EXECUTOR,
@@ -155,23 +163,13 @@ class World:
         labels: Collection[str] = (),
         abi: int = HOST_ABI,
         generation: int = 1 << 62,
-        checked: bool = True,
-    ) -> list[Held]:
-        """Lock what is due; unless `checked`, without a look at every row after it."""
-
-        def locking(digest: str) -> "_Locking":
-            return _Locking(executor, digest)
-
-        await self.enlist(executor)
+    ) -> LockRequest:
+        """Ask for what is due, as an executor that is known."""
         known = runnable.items() if isinstance(runnable, Mapping) else runnable
-        functions = [Runnable(ffqn, digest, locking(digest)) for ffqn, digest in known]
-        request = LockRequest(
+        functions = [Runnable(ffqn, digest, _Locking(executor, digest)) for ffqn, digest in known]
+        return LockRequest(
             executor, at or self.now, limit, functions, self._new_run, frozenset(labels), abi, generation
         )
-        held = await self.store.lock(request)
-        if checked:
-            await self.check()
-        return held
 
     async def start(self, event: Created | None = None, number: int = 1) -> RunScript:
         """Submit and lock one execution."""

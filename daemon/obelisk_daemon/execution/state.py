@@ -155,7 +155,8 @@ def _transition(state: State, entry: Entry) -> State:
             )
         case Paused(reason=reason):
             _require(state.lifecycle == "active", state, entry)
-            is_waiting = state.status == "pending_at" and state.run_id is None
+            # one that was answered has its join set still: its log shows it as blocked, and must lead to the same
+            is_waiting = state.status == "pending_at" and state.run_id is None and state.join_set is None
             return change(
                 _released(state, state.due_at if is_waiting else state.changed_at),
                 lifecycle="paused",

@@ -385,6 +385,7 @@ class Executor:
 
     async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
         """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""
+        run.leave()
         if self._runs.get(run.execution_id) is run:
             del self._runs[run.execution_id]
         while True:

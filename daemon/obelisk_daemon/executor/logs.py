@@ -8,10 +8,12 @@ from obelisk_daemon.storage.records import LogLine
 
 Level = Literal["trace", "debug", "info", "warn", "error", "stdout", "stderr"]
 _LONGEST_LINE: Final = 16 * 1024
+_LINE_COST: Final = 64
+"""Bytes that a line counts beside its text: as many empty lines as there are bytes would be 170 MiB for 1 MiB."""
 
 
 class LogBuffer:
-    """Lines of one run, up to `limit` bytes in all; what is beyond is dropped, and a last line says so.
+    """Lines of one run, up to `limit` bytes in all (`_LINE_COST` for each); a last line says that the rest is dropped.
 
     `is_muted` is asked at every line: a replay must not store what was stored before. `asked` counts what the guest had
     asked of its journal by then. `forward` sees each line too.
@@ -39,15 +41,18 @@ class LogBuffer:
         """Keep one line."""
         if self._is_muted() or self._left <= 0:
             return
-        self._left -= len(message) + 1
+        kept = message[:_LONGEST_LINE]
+        self._left -= len(kept.encode()) + _LINE_COST
         if self._left <= 0:
-            level, message = "warn", f"the limit of {self._limit} bytes of logs is reached: the rest is dropped"
-        self._lines.append((self._asked(), LogLine(self._clock.now(), level, message[:_LONGEST_LINE])))
+            level, kept = "warn", f"the limit of {self._limit} bytes of logs is reached: the rest is dropped"
+        self._lines.append((self._asked(), LogLine(self._clock.now(), level, kept)))
         if self._forward is not None:
-            self._forward(level, message[:_LONGEST_LINE])
+            self._forward(level, kept)
 
     def output(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
         """Keep what the guest writes to a stream, line by line."""
+        if self._left <= 0:
+            return
         *whole, rest = (self._partial.get(stream, b"") + data).split(b"\n")
         for text in whole:
             self.line(stream, text.decode(errors="replace"))

@@ -127,6 +127,10 @@ class Run:
         if self.drop_reason is not None:
             raise asyncio.CancelledError
 
+    def leave(self) -> None:
+        """Make the run one that can't be cancelled any more: all that is left is to give its lock back."""
+        self._has_begun = False
+
     def concluding(self, evidence: Evidence) -> Concluding:
         """Describe this attempt for the rules."""
         now = max(self.services.clock.now(), self.state.changed_at)

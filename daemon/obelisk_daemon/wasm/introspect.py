@@ -39,6 +39,9 @@ _PRIMITIVES: Final[dict[type, PrimitiveName]] = {
     wt.Char: "char",
     wt.String: "string",
 }
+_MOST_PARTS: Final = 50_000
+"""Of all types together, each written out as often as it is used. wasmtime takes up to a million, which would hold the
+loop for 8 s; Python's guests have 1,100."""
 _COMPOUND: Final = (
     wt.ListType,
     wt.TupleType,
@@ -76,6 +79,7 @@ class Introspection:
         self._engine = engine
         self._resources: list[tuple[Any, str]] = []
         self._place = ""
+        self._parts = 0
         component = handle.type
         self.imports = [self._import(name, e.ty) for name, e in component.imports(engine).items()]
         self.exports: dict[Ffqn, FunctionType] = {}
@@ -133,6 +137,11 @@ class Introspection:
         )
 
     def _type(self, t: Any) -> WitType:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise ComponentError(
+                "types_too_large", f"with {self._place}, the component's types come to more than {_MOST_PARTS:_} parts"
+            )
         name = _PRIMITIVES.get(type(t))
         if name is not None:
             return Primitive(name)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeAlias
 
-TrapKind: TypeAlias = Literal["trap", "out_of_fuel", "memory", "stack", "exit", "host_calls", "value_size"]
+TrapKind: TypeAlias = Literal["trap", "out_of_fuel", "memory", "stack", "exit", "host_calls", "value_size", "resources"]
 
 
 class GuestStopped(Exception):  # noqa: N818 - an outcome of the guest, not an error of ours
@@ -32,7 +32,7 @@ class Resources:
     def new(self, resource: object) -> int:
         """Add an object and give the number that stands for it in plain values."""
         if len(self._objects) >= self._limit:
-            raise GuestStopped("trap", f"the guest holds more than {self._limit} resources")
+            raise GuestStopped("resources", f"the guest holds more than {self._limit} resources")
         number = self._next
         self._next = number + 1
         self._objects[number] = resource

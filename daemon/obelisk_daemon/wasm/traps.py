@@ -38,6 +38,7 @@ _KINDS: Final[tuple[tuple[str, TrapKind], ...]] = (
     ("memory minimum size", "memory"),
     ("table minimum size", "memory"),
     ("resource limit exceeded", "memory"),
+    ("GC heap out of memory", "memory"),
     ("fuel allocated for hostcalls has been exhausted", "value_size"),
 )
 _EXHAUSTED: Final = ("os error 12", "failed to allocate", "failed to create mmap", "mmap failed")

@@ -1,18 +1,17 @@
-"""The workloads, given to our daemons through their HTTP API by a client that costs little, since it shares the CPU."""
+"""The workloads, given to our daemons, or to another system that speaks HTTP, through their API."""
 
-import asyncio
-import json
-import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from obelisk_daemon.ids import IdSource
+from tests.bench.client import Client, connected, repeat
 from tests.bench.peers.usage import processor_seconds
 
 FIBOA = "testing:fibo/workflow.fiboa"
-_IDS = IdSource(lambda: time.time_ns() // 1_000_000, secrets.randbits)
+Run: TypeAlias = Callable[[int, Client], Awaitable[None]]
+"""Runs a workflow of so many steps, and checks its result."""
 
 
 class Shape(NamedTuple):
@@ -41,47 +40,19 @@ class Pass(NamedTuple):
     server_cores: float = 0.0
 
 
-class Client:
-    """One connection, one request at a time, kept open."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def run(self, steps: int) -> float:
-        """Submit a workflow, wait for its result, and give the seconds that it took."""
+async def measure(sockets: Sequence[Path], shape: Shape, run: Run, processes: Processes) -> Pass:
+    """Run both workloads, warmed up: the serial one on the first socket, the other's clients spread over all."""
+    async with connected(sockets, shape.concurrent) as clients:
+        await run(shape.steps // 5, clients[0])
         began = time.perf_counter()
-        path = f"/v1/executions/{_IDS.execution()}"
-        status, body = await self._request("PUT", path, json.dumps({"ffqn": FIBOA, "params": [10, steps]}))
-        assert status == 201, body
-        status, body = await self._request("GET", f"{path}/result?wait=60")
-        assert (status, json.loads(body)) == (200, {"ok": 55}), body
-        return time.perf_counter() - began
-
-    async def _request(self, method: str, path: str, body: str = "") -> tuple[int, bytes]:
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-        lines = (await self._reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
-        (length,) = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
-        return int(lines[0].split()[1]), await self._reader.readexactly(length)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-async def measure(sockets: Sequence[Path], shape: Shape, processes: Processes) -> Pass:
-    """Run both workloads, warmed up: the serial one on the first daemon, the other's clients spread over all."""
-    opened = [await asyncio.open_unix_connection(str(sockets[i % len(sockets)])) for i in range(shape.concurrent)]
-    clients = [Client(*streams) for streams in opened]
-    await clients[0].run(shape.steps // 5)
-    serial = shape.steps / await clients[0].run(shape.steps)
-    await _many(clients, shape.short, shape.seconds / 3)
-    daemons, server = processor_seconds(processes.daemons), processor_seconds(processes.server)
-    began = time.perf_counter()
-    latencies = await _many(clients, shape.short, shape.seconds)
-    took = time.perf_counter() - began
-    for client in clients:
-        client.close()
+        await run(shape.steps, clients[0])
+        serial = shape.steps / (time.perf_counter() - began)
+        short = partial(run, shape.short)
+        await repeat(clients, short, shape.seconds / 3)
+        daemons, server = processor_seconds(processes.daemons), processor_seconds(processes.server)
+        began = time.perf_counter()
+        latencies = await repeat(clients, short, shape.seconds)
+        took = time.perf_counter() - began
     return Pass(
         serial,
         len(latencies) / took,
@@ -91,13 +62,6 @@ async def measure(sockets: Sequence[Path], shape: Shape, processes: Processes) -
     )
 
 
-async def _many(clients: Sequence[Client], steps: int, seconds: float) -> list[float]:
-    until = time.perf_counter() + seconds
-
-    async def one(client: Client) -> list[float]:
-        found = []
-        while time.perf_counter() < until:
-            found.append(await client.run(steps))
-        return found
-
-    return [latency for found in await asyncio.gather(*map(one, clients)) for latency in found]
+async def run_fiboa(steps: int, client: Client) -> None:
+    """Run our workflow."""
+    assert await client.run(FIBOA, [10, steps]) == {"ok": 55}

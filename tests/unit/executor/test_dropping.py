@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.executor.run import Run
+from obelisk_daemon.storage.records import Release
 from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -33,10 +36,44 @@ class ReleasingStore:
 
 async def test_a_run_that_is_given_up_late_leaves_its_successor_in_place() -> None:
     one = executor(ReleasingStore())
-    old, new = Fake(execution_id="E_1", run_id="Run_1"), Fake(execution_id="E_1", run_id="Run_2")
+    old = Fake(execution_id="E_1", run_id="Run_1", leave=lambda: None)
+    new = Fake(execution_id="E_1", run_id="Run_2")
     one._runs["E_1"] = new
     await one._release(old, "paused", timedelta())
     assert one._runs == {"E_1": new}
+
+
+class SlowStore:
+    """Has a release wait until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self.released: list[str] = []
+
+    async def release(self, release: Release) -> None:
+        self.begun.set()
+        await self.may_end.wait()
+        self.released.append(release.reason)
+
+
+class FailingRun(Run):
+    async def run(self) -> None:
+        raise StorageUnavailableError("storage_failed", "the disk is gone")
+
+
+async def test_a_run_that_gives_its_lock_back_is_not_cut_short_by_a_drop() -> None:
+    store = SlowStore()
+    one = executor(store)
+    one.services.plan = Fake(limited=frozenset())
+    function: Any = Fake(component=Fake(name="a"))
+    held: Any = Fake(execution_id="E_1", run_id="Run_1", state=None)
+    run = FailingRun(one.services, one, held, function)
+    run.task = asyncio.create_task(one._carry_out(run, None))
+    await store.begun.wait()
+    run.drop("conflict")  # as a child does, ahead of whose end this parent had run
+    store.may_end.set()
+    await asyncio.wait([run.task])
+    assert store.released == ["storage_failed"]
 
 
 async def test_executors_that_stop_begin_no_cancellation() -> None:

@@ -55,3 +55,22 @@ def test_a_replay_adds_no_lines() -> None:
     guest.says("again")
     guest.asked += 1
     assert guest.recorded() == []
+
+
+def test_text_counts_by_its_bytes_and_what_is_beyond_the_limit_is_told_once() -> None:
+    guest = Guest()
+    for _ in range(3):
+        guest.says("ü" * 200)  # 400 bytes, and 64 for the line
+    guest.says("more")
+    assert [line.message for line in guest.logs.take()] == [
+        "ü" * 200,
+        "ü" * 200,
+        "the limit of 1000 bytes of logs is reached: the rest is dropped",
+    ]
+
+
+def test_empty_lines_count_too() -> None:
+    guest = Guest()
+    guest.logs.output("stdout", b"\n" * 4_000)
+    guest.logs.output("stdout", b"\n" * 4_000)
+    assert len(guest.logs.take(flush=True)) == 16

@@ -48,7 +48,7 @@ def test_a_full_table_stops_the_guest() -> None:
     table.new(object())
     with pytest.raises(GuestStopped, match="more than 1 resources") as caught:
         table.new(object())
-    assert caught.value.kind == "trap"
+    assert caught.value.kind == "resources"
 
 
 def test_all_are_dropped_newest_first_even_when_some_fail() -> None:

@@ -89,15 +89,22 @@ class PostgresGroupCommit:
 
     def _was_committed(self, thread: PostgresThread) -> bool:
         """Read what became of a group whose connection was lost: its number is there if, and only if, all of it is."""
-        try:
-            connection = thread.connected()
-            connection.execute("begin")
-            row = connection.execute("last_commit", (self._writer,)).fetchone()
-            connection.execute("commit")
-        except (psycopg.Error, StorageUnavailableError) as error:
-            message = f"the connection was lost at a commit, and its outcome can't be read: {error}"
-            raise OutcomeUnknownError("commit_failed", message) from error
-        return row is not None and row["number"] == self._number
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._last_committed(thread.connected()) == self._number
+            except (psycopg.Error, StorageUnavailableError) as error:
+                if isinstance(error, psycopg.OperationalError) and time.monotonic() < end:
+                    thread.drop()  # a server that stops may be met more than once before it is gone
+                    continue
+                message = f"the connection was lost at a commit, and its outcome can't be read: {error}"
+                raise OutcomeUnknownError("commit_failed", message) from error
+
+    def _last_committed(self, connection: PostgresConnection) -> int | None:
+        connection.execute("begin")
+        row = connection.execute("last_commit", (self._writer,)).fetchone()
+        connection.execute("commit")
+        return None if row is None else int(row["number"])
 
 
 class _OutdatedError(Exception):

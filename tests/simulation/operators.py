@@ -1,0 +1,146 @@
+"""The people and programs outside: they submit, cancel, pause, approve, reload, and ask again where no answer came."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from obelisk_daemon.errors import ObeliskError
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.executor.children import created, new_execution
+from obelisk_daemon.ids import DelayId, ExecutionId, encode_ulid
+from tests.fakes.clock import START
+from tests.simulation.daemon import SimulatedDaemon
+from tests.simulation.database import Database
+from tests.simulation.guests import DIVERGING
+from tests.simulation.hosts import Host
+from tests.simulation.plans import Setup
+from tests.simulation.programs import APPROVE, RUN, Author
+from tests.simulation.trace import Trace
+
+
+class Operator:
+    """Asks daemons that are ready, one chosen by the seed. `submitted` has what was acknowledged."""
+
+    def __init__(self, draw: random.Random, hosts: Sequence[Host], database: Database, trace: Trace) -> None:
+        self.submitted: dict[str, str] = {}
+        self._draw = draw
+        self._hosts = hosts
+        self._database = database
+        self._trace = trace
+        self._numbers = 0
+
+    async def submit_all(self, author: Author, count: int, within: float) -> None:
+        """Submit so many programs, at any time of the given seconds; ask until each is acknowledged."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(count):
+                program, wait = json.dumps(author.program()), self._draw.uniform(0, within)
+                tasks.create_task(self._submit(program, wait))
+
+    async def _submit(self, program: str, wait: float) -> None:
+        await asyncio.sleep(wait)
+        self._numbers += 1
+        new = ExecutionId(f"E_{encode_ulid(START // 1_000 + self._numbers, self._draw.getrandbits(80))}")
+
+        async def submit(daemon: SimulatedDaemon) -> bool:
+            services, now = daemon.executors.services, daemon.clock.now()
+            event = created(services, services.plan.functions[str(RUN)], [program], now)
+            return await daemon.store.submit(new_execution(new, event, now))
+
+        while True:
+            if (await self._ask(submit, f"submit {new}"))[0]:
+                self.submitted[new] = program
+                return
+            await asyncio.sleep(self._draw.uniform(0.1, 2.0))
+
+    async def meddle(self, setup: Setup, *, is_over: Callable[[], bool]) -> None:
+        """Do what operators do, at any time."""
+        while not is_over():
+            await asyncio.sleep(self._draw.expovariate(0.5))
+            await self._one_thing(setup)
+
+    async def _one_thing(self, setup: Setup) -> None:
+        match self._draw.randrange(8):
+            case 0:
+                await self._of_execution("cancel", lambda daemon, one: daemon.executors.canceller.cancel(one))
+            case 1:
+                await self._of_execution(
+                    "force cancel", lambda daemon, one: daemon.executors.canceller.cancel(one, force=True)
+                )
+            case 2:
+                await self._of_execution("pause", lambda daemon, one: daemon.store.pause(one, daemon.clock.now()))
+            case 3:
+                await self.resume_all()
+            case 4:
+                await self.approve_all()
+            case 5:
+                await self._cancel_delay()
+            case _:
+                await self.reload(setup)
+
+    async def _of_execution(self, what: str, act: Callable[[SimulatedDaemon, ExecutionId], Any]) -> None:
+        if found := self._any("SELECT execution_id FROM execution WHERE status <> 'finished' ORDER BY execution_id"):
+            await self._ask(lambda daemon: act(daemon, ExecutionId(found)), f"{what} {found}")
+
+    async def _cancel_delay(self) -> None:
+        if found := self._any("SELECT delay_id FROM delay ORDER BY delay_id"):
+            await self._ask(
+                lambda daemon: daemon.store.cancel_delay(DelayId(found), daemon.clock.now()), f"cancel {found}"
+            )
+
+    async def resume_all(self) -> None:
+        """Lift all pauses."""
+        for one in self._all("SELECT execution_id FROM execution WHERE lifecycle = 'paused' ORDER BY execution_id"):
+            await self._ask(
+                lambda daemon, id_=one: daemon.store.unpause(id_, daemon.clock.now(), "operator"), f"resume {one}"
+            )
+
+    async def approve_all(self) -> None:
+        """Give every stub its result."""
+        sql = "SELECT execution_id FROM execution WHERE status <> 'finished' AND ffqn = ? ORDER BY execution_id"
+        for one in self._all(sql, str(APPROVE)):
+            await self._ask(
+                lambda daemon, id_=one: daemon.store.finish_stub(
+                    id_, str(APPROVE), Returned({"ok": True}), daemon.clock.now()
+                ),
+                f"approve {one}",
+            )
+
+    async def reload(self, setup: Setup) -> None:
+        """Make other code or other settings active."""
+        draw = self._draw
+        flow = draw.choice(("sha256:flow", "sha256:flow-again", f"sha256:flow-{DIVERGING}"))
+        changed = msgspec.structs.replace(
+            setup,
+            code={**setup.code, "flow": flow, "work": draw.choice(("sha256:work", "sha256:work-again"))},
+            on_upgrade=draw.choice(("replay", "pin")),
+            on_block=draw.choice(("hot", "hot", "unload")),
+            max_running=draw.choice((None, None, 2)),
+        )
+        await self._ask(lambda daemon: daemon.reload(changed), f"reload {flow} {changed.on_upgrade}")
+
+    async def _ask(self, request: Callable[[SimulatedDaemon], Any], what: str) -> tuple[bool, object]:
+        """Ask a daemon; tell if it answered."""
+        ready = [host for host in self._hosts if host.is_ready]
+        if not ready:
+            return False, None
+        daemon = self._draw.choice(ready).daemon
+        assert daemon is not None
+        self._trace.note("operator", f"{what} at {daemon.process.name}")
+        try:
+            answer = await daemon.ask(lambda: request(daemon))
+        except (ObeliskError, TimeoutError) as error:
+            self._trace.note("operator", f"{what}: {getattr(error, 'code', 'no answer')}")
+            return False, None
+        self._trace.note("operator", f"{what}: {answer}")
+        return True, answer
+
+    def _all(self, sql: str, *values: object) -> list[ExecutionId]:
+        return [row[0] for row in self._database.raw.execute(sql, values)]
+
+    def _any(self, sql: str) -> str | None:
+        found = self._all(sql)
+        return self._draw.choice(found) if found else None
