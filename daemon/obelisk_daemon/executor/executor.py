@@ -165,7 +165,7 @@ class Executor:
     def hold(self, held: bool) -> None:
         """Start nothing and let no workflow go on, so that a suspect is alone; or work again."""
         if held:
-            self._held_back = [] if self._held_back is None else self._held_back
+            self._held_back = self._held_back or []
         elif self._held_back is not None:
             answered, self._held_back = self._held_back, None
             for change in answered:
@@ -305,15 +305,9 @@ class Executor:
         services = self.services
         if self._runnable_by is not plan:
             self._runnable, self._runnable_by = plan.runnable(services.executor_id), plan
-        return LockRequest(
-            executor_id=services.executor_id,
-            at=services.clock.now(),
-            limit=limit,
-            runnable=self._runnable,
-            new_run=services.ids.run,
-            labels=plan.labels,
-            generation=plan.generation,
-        )
+        known, now = self._runnable, services.clock.now()
+        executor_id, new_run = services.executor_id, services.ids.run
+        return LockRequest(executor_id, now, limit, known, new_run, plan.labels, generation=plan.generation)
 
     async def _lock(self, limit: int) -> int:
         services, plan = self.services, self.services.plan

@@ -67,8 +67,8 @@ async def recover(common: Common, executors: Executors, active: Active) -> None:
     store, clock = common.store, common.clock
     recovered = await take_over(store, clock, common.ids)
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
-    _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
     tell_quarantined(recovered, common.metrics)
+    _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
     store.subscribe(executors.on_change)
 
 

@@ -48,16 +48,16 @@ def untimely(facts: Facts) -> list[Reason]:
 def _not_due(facts: Facts) -> Reason:
     due_at = _due(facts)
     when = facts.at(due_at)
+    match facts.standing.tail[-1].event:
+        case Unlocked(reason="lost"):
+            return Reason("given_up", f"{_ENDS['lost']}: {_SUSPECT} {when}")
+        case TemporarilyTimedOut(reason="lost", attempt=attempt):
+            return Reason("waits_for_retry", f"attempt {attempt} failed: {_ENDS['lost']}: {_SUSPECT} {when}")
     for entry in reversed(facts.standing.tail):
         match entry.event:
-            case Unlocked(reason="lost", due_at=at) if at == due_at:
-                return Reason("given_up", f"its daemon ended while it ran: {_SUSPECT} {when}")
             case Unlocked(reason=reason, due_at=at) if at == due_at:
                 return Reason("given_up", f"its last run was given up ({reason}); it may run again at {when}")
             case (TemporarilyFailed(due_at=at) | TemporarilyTimedOut(due_at=at)) as ended if at == due_at:
-                if ended.reason == "lost":
-                    text = f"attempt {ended.attempt} failed: {_ENDS['lost']}: {_SUSPECT} {when}"
-                    return Reason("waits_for_retry", text)
                 why, failure_id = _ENDS.get(ended.reason, ended.reason), ended.failure_id
                 text = f"attempt {ended.attempt} failed: {why}; attempt {ended.attempt + 1} may start at {when}"
                 return Reason("waits_for_retry", text, () if failure_id is None else (ctl("error", failure_id),))

@@ -33,11 +33,14 @@ def next_due(tx: Transaction, at: Instant) -> Instant | None:
 
 def lock(tx: Transaction, request: LockRequest, run_id: RunId) -> Alone | None:
     """Lock the suspect whose turn it is, of those that this executor may run."""
-    for row in tx.execute("due_suspects", (request.at, _LOOKED_AT)).fetchall():
+    for suspect in tx.execute("due_suspects", (request.at, _LOOKED_AT)).fetchall():
+        row = tx.execute("execution_row", (suspect["execution_id"],)).fetchone()
+        if row is None or row["version"] != suspect["version"] or row["status"] != "pending_at":
+            continue
         held = locking.lock_one(tx, request, row, run_id)
         if held is not None:
             tx.execute("begin_turn", (held.run_id, held.execution_id))
-            return Alone(held, row["turns"] + 1)
+            return Alone(held, suspect["turns"] + 1)
     return None
 
 

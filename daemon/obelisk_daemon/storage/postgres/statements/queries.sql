@@ -27,11 +27,6 @@ SELECT * FROM execution
 WHERE status = 'pending_at' AND status <> 'finished' AND executor_id <> ?1 AND due_at <= ?2 AND lifecycle = 'active'
 FOR UPDATE SKIP LOCKED;
 
--- name: due_suspects
-SELECT e.*, s.turns FROM suspect s JOIN execution e ON e.execution_id = s.execution_id AND e.version = s.version
-WHERE s.due_at <= ?1 AND s.shared_at > ?1 AND e.status = 'pending_at' AND e.lifecycle = 'active' AND e.executor_id IS NULL
-ORDER BY s.deaths DESC, s.turns, s.execution_id LIMIT ?2 FOR UPDATE SKIP LOCKED;
-
 -- Each connection counts in a row of its own, so that hosts don't wait for each other: only the sum means something.
 -- name: count_queued
 INSERT INTO queue_length (component, share, never_started) VALUES (?, pg_backend_pid() % 64, 1)

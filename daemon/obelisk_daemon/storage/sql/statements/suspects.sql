@@ -18,13 +18,14 @@ DELETE FROM suspect WHERE NOT EXISTS (
 );
 
 -- name: next_suspect
-SELECT min(s.due_at) FROM suspect s JOIN execution e ON e.execution_id = s.execution_id AND e.version = s.version
-WHERE s.shared_at > ? AND e.status = 'pending_at' AND e.lifecycle = 'active' AND e.executor_id IS NULL;
+SELECT min(due_at) FROM suspect WHERE shared_at > ? AND EXISTS (
+    SELECT 1 FROM execution e
+    WHERE e.execution_id = suspect.execution_id AND e.version = suspect.version AND e.status = 'pending_at'
+);
 
 -- name: due_suspects
-SELECT e.*, s.turns FROM suspect s JOIN execution e ON e.execution_id = s.execution_id AND e.version = s.version
-WHERE s.due_at <= ?1 AND s.shared_at > ?1 AND e.status = 'pending_at' AND e.lifecycle = 'active' AND e.executor_id IS NULL
-ORDER BY s.deaths DESC, s.turns, s.execution_id LIMIT ?2;
+SELECT execution_id, version, turns FROM suspect WHERE due_at <= ?1 AND shared_at > ?1
+ORDER BY deaths DESC, turns, execution_id LIMIT ?2;
 
 -- name: begin_turn
 UPDATE suspect SET run_id = ?, turns = turns + 1 WHERE execution_id = ?;
