@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test soak lint bench components lock wheel clean
+.PHONY: help demo test soak lint bench bench-compare components lock wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,13 @@ lint: $(INSTALLED) ## Run ruff, mypy and the check of the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) components ## Measure this machine: calls/s, replay, instantiation, start, loop lag
-	$(BIN)/python -m tests.bench
+BENCH ?=
+
+bench: $(INSTALLED) components ## Measure this machine, and other systems on it; BENCH="serial submit --rounds 5" chooses
+	$(BIN)/python -m tests.bench $(BENCH)
+
+bench-compare: $(INSTALLED) ## Draw what `make bench BENCH="--json docs/bench/results.json"` measured
+	$(BIN)/python -m tests.bench.plots docs/bench/results.json
 
 wheel: $(INSTALLED) ## Build the wheel into dist/
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

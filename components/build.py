@@ -77,6 +77,7 @@ COMPONENTS: Final = (
     Component("fanout", "workflow", "testing/fanout.wat", "fanout"),
     Component("interpreter-js", "workflow", "testing/interpreter-js/app.js", "interpreter", ("http", "fetch-event")),
     Component("interpreter-python", "workflow", "testing/interpreter-python/app.py", "interpreter"),
+    Component("bytes", "activity", "testing/bytes.wat", "bytes"),
     Component("faults", "activity", "testing/faults.wat", "faults"),
     Component("faulty-caller", "workflow", "testing/faulty-caller.wat", "faulty-caller"),
     Component("fiboa-changed", "workflow", "testing/fiboa-changed.wat", "fiboa-changed"),

@@ -33,12 +33,15 @@ _TOP_LEVEL: Final = re.compile(TOP_LEVEL_ID_FORM)
 _EXECUTION: Final = re.compile(EXECUTION_ID_FORM)
 _DELAY: Final = re.compile(DELAY_ID_FORM)
 _RANDOM_BITS: Final = 80
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+"""What ten bits are written as."""
+_SHIFTS: Final = range(120, -1, -10)
 
 
 def encode_ulid(milliseconds: int, randomness: int) -> str:
     """Write 48 bits of time and 80 bits of randomness as 26 characters of Crockford's base 32."""
     value = (milliseconds & (1 << 48) - 1) << _RANDOM_BITS | randomness
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
 class IdSource:

@@ -35,7 +35,7 @@ UNIT: Final = 10
 KINDS: Final[tuple[FailureKind, ...]] = ("timed_out", "trap", "out_of_memory", "limit_exceeded")
 _BATCH: Final = 2_000
 _LATER: Final = 365 * 86_400 * SECOND
-_SAME: Final = ExecutionId("E_" + "0" * 26)
+TEMPLATE_ID: Final = ExecutionId("E_" + "0" * 26)
 """Stands in templates for the id of an execution."""
 
 
@@ -79,7 +79,7 @@ def fill(file: Path, wanted: Filling = Filling()) -> Filled:  # noqa: B008
         indexes = _drop_indexes(connection)
         connection.execute("BEGIN IMMEDIATE")
         for batch in _batches(maker.all()):
-            _insert(connection, batch)
+            insert(connection, batch)
         for sql in (*indexes, SQL["forget_queue_lengths"]):
             connection.execute(sql)
         connection.execute(SQL["count_queues_again"])
@@ -90,7 +90,7 @@ def fill(file: Path, wanted: Filling = Filling()) -> Filled:  # noqa: B008
     return Filled(time.perf_counter() - started, maker.oldest, until, maker.example, maker.failed, maker.blocked)
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """The rows of one execution."""
 
     row: dict[str, object]
@@ -101,7 +101,7 @@ class _Made(NamedTuple):
     failures: list[tuple[object, ...]]
 
 
-class _Template:
+class Template:
     """An execution that many are like: each gets its own id, and its times are moved."""
 
     def __init__(self, events: Iterable[Event], state: State | None = None, count: int = 1) -> None:
@@ -110,9 +110,9 @@ class _Template:
         self.bodies = [codec.encode(entry.event) for entry in self.entries]
         self.count = count
 
-    def make(self, execution_id: ExecutionId, at: int, root: str | None = None) -> _Made:
+    def make(self, execution_id: ExecutionId, at: int, root: str | None = None) -> Made:
         """Make one under an id; `root` takes the place of the template's top-level id."""
-        old, new = _SAME[2:].encode(), (root or execution_id)[2:].encode()
+        old, new = TEMPLATE_ID[2:].encode(), (root or execution_id)[2:].encode()
         events = [
             (execution_id, e.version, at + e.created_at, body.replace(old, new))
             for e, body in zip(self.entries, self.bodies, strict=True)
@@ -133,7 +133,7 @@ class _Template:
         }
         if self.state.started_at is not None:
             row["started_at"] = at + self.state.started_at
-        return _Made(row, events, [], [], [], [])
+        return Made(row, events, [], [], [], [])
 
 
 class _Maker:
@@ -146,7 +146,7 @@ class _Maker:
         number = wanted.finished // UNIT * (UNIT - CHILDREN) + wanted.live + wanted.queued
         self._step = (until - self.oldest) // max(1, number)
         self._number = 0
-        self.example = self.failed = _SAME
+        self.example = self.failed = TEMPLATE_ID
         self.blocked: ExecutionId | None = None
         ffqn, component, digest = wanted.activity
         self._call = created(ffqn, due_at=0, component=component, digest=digest, terms=None)
@@ -154,11 +154,11 @@ class _Maker:
         self._begin = created(WORKFLOW, params=(10, CHILDREN), due_at=0, component=component, digest=digest)
         self._begin = msgspec.structs.replace(self._begin, ffqn=ffqn)
 
-    def all(self) -> Iterator[_Made]:
+    def all(self) -> Iterator[Made]:
         """Make all."""
         yield from self._finished(self._wanted.finished // UNIT)
         yield from self._live(self._wanted.live)
-        queued = _Template([msgspec.structs.replace(self._call, due_at=self._until)], count=0)
+        queued = Template([msgspec.structs.replace(self._call, due_at=self._until)], count=0)
         for _ in range(self._wanted.queued):
             yield queued.make(*self._next())
 
@@ -167,12 +167,12 @@ class _Maker:
         at = self.oldest + self._number * self._step
         return ExecutionId(f"E_{encode_ulid(at // 1_000, self._number)}"), at
 
-    def _finished(self, units: int) -> Iterator[_Made]:
+    def _finished(self, units: int) -> Iterator[Made]:
         known = self.example
         ok = self._activity(Returned({"ok": 55}))
         labelled = self._activity(Returned({"ok": 55}), labels=("gpu",))
         error = self._activity(Returned({"err": "the upstream said no"}))
-        children = [self._activity(Returned({"ok": 55}), parent=(_SAME, f"o:{n + 1}")) for n in range(CHILDREN)]
+        children = [self._activity(Returned({"ok": 55}), parent=(TEMPLATE_ID, f"o:{n + 1}")) for n in range(CHILDREN)]
         workflow = self._workflow()
         for unit in range(units):
             for number in range(UNIT - 1 - CHILDREN):
@@ -187,32 +187,32 @@ class _Maker:
                 yield made
             known, at = self._next()
             made = workflow.make(known, at)
-            made.responses.extend(_responses(known, at))
+            made.responses.extend(responses_of(known, at))
             yield made
             for number, child in enumerate(children, start=1):
                 yield child.make(child_id(known, f"o:{number}", 1), at + 3_000 * number, known)
         self.example = known
 
-    def _activity(self, outcome: Outcome, **changes: object) -> _Template:
+    def _activity(self, outcome: Outcome, **changes: object) -> Template:
         begin = msgspec.structs.replace(self._call, **changes)
-        return _Template([begin, locked(digest=begin.digest), Finished(outcome)], count=0)
+        return Template([begin, locked(digest=begin.digest), Finished(outcome)], count=0)
 
-    def _failing(self, known: ExecutionId, at: int, kind: FailureKind) -> _Made:
+    def _failing(self, known: ExecutionId, at: int, kind: FailureKind) -> Made:
         failure = FailureId("Err_" + known.removeprefix("E_"))
         made = self._activity(Failed(kind, failure, f"the attempt ended with {kind}")).make(known, at)
         made.failures.append((failure, known, kind, f"the attempt ended with {kind}", "0: fibo!fib\n" * 20, None, None))
         self.failed = known
         return made
 
-    def _workflow(self) -> _Template:
-        calls = [event for n in range(CHILDREN) for event in history(*call_items(_SAME, n + 1))]
+    def _workflow(self) -> Template:
+        calls = [event for n in range(CHILDREN) for event in history(*call_items(TEMPLATE_ID, n + 1))]
         begin = self._begin
-        return _Template([begin, locked(digest=begin.digest), *calls, Finished(Returned({"ok": 55}))], count=CHILDREN)
+        return Template([begin, locked(digest=begin.digest), *calls, Finished(Returned({"ok": 55}))], count=CHILDREN)
 
-    def _live(self, count: int) -> Iterator[_Made]:
+    def _live(self, count: int) -> Iterator[Made]:
         due_at = Instant(self._until + _LATER)
-        later = _Template([msgspec.structs.replace(self._call, due_at=due_at)], count=0)
-        paused = _Template([self._call, Paused("operator")], count=0)
+        later = Template([msgspec.structs.replace(self._call, due_at=due_at)], count=0)
+        paused = Template([self._call, Paused("operator")], count=0)
         asleep = self._asleep(due_at)
         for number in range(count):
             known, at = self._next()
@@ -228,14 +228,14 @@ class _Maker:
                 case _:
                     yield later.make(known, at)
 
-    def _asleep(self, due_at: Instant) -> _Template:
-        events = [self._begin, locked(digest=self._begin.digest), *history(*delay_items(_SAME, 1, due_at))]
-        template = _Template(events, count=0)
+    def _asleep(self, due_at: Instant) -> Template:
+        events = [self._begin, locked(digest=self._begin.digest), *history(*delay_items(TEMPLATE_ID, 1, due_at))]
+        template = Template(events, count=0)
         template.state = unload(block(template.state, "o:1"))
         return template
 
 
-def _responses(known: ExecutionId, at: int) -> Iterator[tuple[object, ...]]:
+def responses_of(known: ExecutionId, at: int) -> Iterator[tuple[object, ...]]:
     for number in range(1, CHILDREN + 1):
         join_set = f"o:{number}"
         body = codec.encode(ChildFinished(child_id(known, join_set, 1), Returned({"ok": 55})))
@@ -250,12 +250,12 @@ def _drop_indexes(connection: sqlite3.Connection) -> list[str]:
     return [sql for _, sql in made]
 
 
-def _batches(made: Iterator[_Made]) -> Iterator[list[_Made]]:
+def _batches(made: Iterator[Made]) -> Iterator[list[Made]]:
     while batch := list(islice(made, _BATCH)):
         yield batch
 
 
-def _insert(connection: sqlite3.Connection, batch: list[_Made]) -> None:
+def insert(connection: sqlite3.Connection, batch: list[Made]) -> None:
     names = list(batch[0].row)
     marks = ", ".join(f":{name}" for name in [*names, "join_missing"])
     execution = f"INSERT INTO execution ({', '.join([*names, 'join_missing'])}) VALUES ({marks})"

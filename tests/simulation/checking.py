@@ -26,9 +26,8 @@ from obelisk_daemon.execution.joinsets import member_of
 from obelisk_daemon.execution.outcome import Failed, Outcome, Returned
 from obelisk_daemon.storage.sql import rows
 from obelisk_daemon.storage.sql.checking import check_rows
+from tests.simulation.components import CANARY, DIVERGING
 from tests.simulation.database import Database
-from tests.simulation.guests import DIVERGING
-from tests.simulation.plans import CANARY
 from tests.simulation.programs import APPROVE, DO, RUN, TRY
 from tests.simulation.reference import CutOffError, DiffersError, Reference
 
@@ -75,7 +74,7 @@ def violations(database: Database, starts: Mapping[str, int], submitted: Mapping
     for damage in check_rows(connection, full=True).damage:
         yield f"{damage.table} {damage.subject}: {damage.message}"
     yield from _left_behind(database)
-    if CANARY in database.raw.serialize():
+    if CANARY.encode() in database.raw.serialize():
         yield "a secret is in the database"
     known = _read(database)
     for execution_id in submitted.keys() - known.keys():
@@ -176,7 +175,7 @@ def _wrong_flow(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]
     reference = Reference(one.execution_id, history, one.responses)
     try:
         (program,) = one.created.params
-        told = reference.tell(json.loads(str(program)), is_diverging=DIVERGING in one.digest)
+        told = reference.tell(json.loads(str(program)), is_diverging=one.digest == DIVERGING)
     except DiffersError as differs:
         yield str(differs)
         return

@@ -1,39 +1,44 @@
 """A daemon without its HTTP and its manifest file: the supervisor's parts in the supervisor's order.
 
-What is not the daemon's own code here: the store's driver, what reads and checks manifests, and the random numbers.
+What is not the daemon's own code here: the store's driver, what compiles and links components, and random numbers.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from obelisk_daemon.clock import Clock, Instant
+from obelisk_daemon.deployment.activation import Origin
+from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.following import POLL, Following
-from obelisk_daemon.deployment.proposal import Active
-from obelisk_daemon.errors import ConflictError, OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.deployment.manifest_file import ManifestFile
+from obelisk_daemon.deployment.proposal import Active, Wish
+from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.executor.counting import Counting
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import IdSource
 from obelisk_daemon.metrics import Metrics
-from obelisk_daemon.storage.generations import Generation
+from obelisk_daemon.offline import Beginning
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.store_clock import StoreClock
 from obelisk_daemon.supervisor.background import take_over_from_the_dead
+from obelisk_daemon.supervisor.first_generation import first_generation
 from obelisk_daemon.supervisor.hearing import Hearing
 from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.tasks import Tasks
 from tests.simulation.clocks import MachineClock, NeverBack
-from tests.simulation.plans import Planner, Setup
+from tests.simulation.components import ScriptCompiler, ScriptLinker, surrounds
 from tests.simulation.stores import Line, Network, SharedStore, SimulatedAnnouncer, open_store
 
 _GRACE = timedelta(seconds=3)
+_ALLOW_ALL = Wish(frozenset(("remove", "break")))
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -43,7 +48,8 @@ class Parts(msgspec.Struct, frozen=True):
     network: Network
     machine: MachineClock
     database_time: Callable[[], Instant]
-    planner: Planner
+    compiler: ScriptCompiler
+    linker: ScriptLinker
     metrics: Metrics
     draw: random.Random
 
@@ -51,11 +57,11 @@ class Parts(msgspec.Struct, frozen=True):
 class SimulatedDaemon:
     """One daemon in one process. `run` is the whole of its life."""
 
-    def __init__(self, parts: Parts, setup: Setup) -> None:
+    def __init__(self, parts: Parts, beginning: Beginning) -> None:
         self.parts = parts
         self.process = parts.line.process
         self.is_ready = False
-        self._first = setup
+        self._beginning = beginning
         self._stopped = asyncio.Event()
         self.is_broken = False
         self.failed: list[int] = []
@@ -65,7 +71,7 @@ class SimulatedDaemon:
         self.clock: Clock = NeverBack(parts.machine)
         self.store: SqlStore
         self.executors: Executors
-        self.active: Active
+        self.deployer: Deployer
         self.following: Following
 
     def terminate(self) -> None:
@@ -103,27 +109,16 @@ class SimulatedDaemon:
         async with asyncio.timeout(patience):
             return await answer
 
-    async def reload(self, setup: Setup) -> None:
-        """Make a setup the active generation, if it is the first to follow the one that runs here."""
-        number = self.active.generation.number + 1
-        generation = setup.generation(number, self.clock.now())
-        await self.store.activate(generation, setup.stored(), strands=True)
-        await self._adopt(generation)
-        self.following.poke()
+    async def reload(self, source: bytes) -> str:
+        """Propose a manifest, as `manifest reload` does; give what came of it."""
+        verdict = await self.deployer.propose(source, Origin("reload"), _ALLOW_ALL)
+        return f"{verdict.outcome} {verdict.generation} {verdict.message}"
 
-    async def follow(self) -> None:
-        """Run what is active in the database."""
-        generation = await self.store.active_generation()
-        assert generation is not None
-        await self._adopt(generation)
-
-    async def _adopt(self, generation: Generation) -> None:
-        active = await self._planned(generation)
-        if generation.number < self.active.generation.number:
-            return
-        self.active = active
+    def _adopt(self, active: Active) -> None:
         slots = {spec.name: (spec.labels, spec.max_running) for spec in active.executors}
         self.executors.adopt(active.plan, slots)
+        self.file.on_active(active)
+        self.following.poke()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         parts = self.parts
@@ -133,7 +128,17 @@ class SimulatedDaemon:
         if isinstance(store, SharedStore):
             await self._share(stack, store)
         store.observe(Counting(parts.metrics.executions).observe)
-        self.active = active = await self._resume()
+        self.deployer = deployer = Deployer(
+            store,
+            store.reads,
+            parts.compiler,
+            self.clock,
+            surrounds(self._beginning),
+            metrics=parts.metrics,  # type: ignore[arg-type]
+        )
+        deployer.linker = parts.linker
+        self.file = ManifestFile(self._beginning.options.manifest, deployer)
+        active = await first_generation(deployer, self.file, self._beginning)
         ids = IdSource(lambda: self.clock.now() // 1_000, parts.draw.getrandbits)
         common = Common(store, self.clock, ids, parts.metrics, None)  # type: ignore[arg-type] - nothing here does HTTP
         timers = Timers(store, self.clock, lambda: executors.wake())  # noqa: PLW0108 - they are made next
@@ -141,14 +146,16 @@ class SimulatedDaemon:
         for services in (executors.services, *(member.services for member in executors.members)):
             services.random = parts.draw.randbytes
         lease = HostLease(
-            store, self.clock, self.host, executors.members, active.executors[0].lease, new_id=ids.executor
+            store, self.clock, self._beginning.host, executors.members, active.executors[0].lease, new_id=ids.executor
         )
         if not self._is_shared:
             await store.end_all_leases()
         await lease.take()
         self._lease = lease
         await recover(common, executors, active)
-        self.following = Following(self, store, self.clock, self.host, poll=POLL if self._is_shared else None)  # type: ignore[arg-type]
+        poll = POLL if self._is_shared else None
+        self.following = Following(deployer, store, self.clock, self._beginning.host, poll=poll)
+        deployer.on_active = self._adopt
         await self._own(stack, "timers", timers.run())
         await self._own(stack, "lease", lease.keep())
         self._running = await self._own(stack, "executors", executors.run())
@@ -177,22 +184,6 @@ class SimulatedDaemon:
         await self._own(stack, "announcer", store.announcer.run())
         self.parts.network.join(self.process, store.announcer)
         await self._own(stack, "hearing", hearing.run())
-
-    @property
-    def host(self) -> str:
-        """Name its machine."""
-        return self.process.name.partition(".")[0]
-
-    async def _resume(self) -> Active:
-        while (generation := await self.store.active_generation()) is None:
-            with suppress(ConflictError):  # another host was first
-                await self.store.activate(self._first.generation(1, self.clock.now()), self._first.stored())
-        return await self._planned(generation)
-
-    async def _planned(self, generation: Generation) -> Active:
-        setup = msgspec.json.decode(generation.manifest, type=Setup)
-        plan = self.parts.planner.plan(setup, generation.number, await self.store.work_in_progress())
-        return Active(generation, None, plan, setup.executors)  # type: ignore[arg-type] - nothing here was checked
 
     async def _own(self, stack: AsyncExitStack, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return await stack.enter_async_context(self._tasks.running(work, f"{self.process.name} {name}"))

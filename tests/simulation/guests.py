@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from obelisk_daemon.deployment.planning import _Resolver as Resolver
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.guest import GuestLimits, GuestStopped, Returned, Trapped
 from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.resources import Resources
@@ -19,36 +19,35 @@ _NONE: Final = FunctionType((), None)
 _RESOLVE: Final = Resolver(True, TYPES)
 _FOR_EVER: Final = 1e6
 """Seconds of a guest that never ends by itself."""
-DIVERGING: Final = "diverging"
-"""What the name of code contains that asks for one more thing at its start."""
 
 
-class ScriptedComponent:
-    """What is asked of a component."""
+class World(Protocol):
+    """What a guest is in."""
 
-    def __init__(self, kind: str, digest: str, exports: dict[Ffqn, FunctionType]) -> None:
-        self.kind = kind
-        self.digest = digest
-        self.exports = exports
+    faults: Faults
+
+    def note_start(self) -> None:
+        """Take notice of a guest that starts, in its own task."""
+        ...
 
 
 class Scripted:
-    """In place of a `LinkedComponent`. `on_start` is called at the start of every guest."""
+    """In place of a `LinkedComponent`."""
 
-    def __init__(self, component: ScriptedComponent, faults: Faults, on_start: Callable[[], None]) -> None:
+    def __init__(self, component: Component, world: World, *, is_diverging: bool) -> None:
         self.component = component
-        self._faults = faults
-        self._on_start = on_start
+        self._world = world
+        self._is_diverging = is_diverging
 
     async def run(
         self, ffqn: Ffqn, params: list[Any], context: GuestContext, limits: GuestLimits
     ) -> Returned | Trapped:
         """Run a function."""
-        self._on_start()
+        self._world.note_start()
         guest = _Guest(context, Resources(limits.resources))
         try:
             if ffqn == RUN:
-                flow = _Flow(guest, self._faults, is_diverging=DIVERGING in self.component.digest)
+                flow = _Flow(guest, self._world.faults, is_diverging=self._is_diverging)
                 return Returned(await flow.run(json.loads(params[0])))
             return await self._attempt(json.loads(params[0]), context)
         except GuestStopped as stopped:
@@ -59,7 +58,7 @@ class Scripted:
     async def _attempt(self, spec: dict[str, int], context: GuestContext) -> Returned | Trapped:
         for name, value in context.wasi.environ.items():
             context.wasi.output("stderr", f"{name}={value}\n".encode())
-        fault = self._faults.of_guest()
+        fault = self._world.faults.of_guest()
         await asyncio.sleep(spec["ms"] / 1_000)
         match fault:
             case "trap":
@@ -183,9 +182,5 @@ def _function(ffqn: str) -> dict[str, str]:
     return {"interface_name": interface, "function_name": function}
 
 
-EXPORTS: Final = {
-    "flow": ("workflow", {RUN: TYPES[str(RUN)]}),
-    "work": ("activity", {DO: TYPES[str(DO)]}),
-    "once": ("activity", {TRY: TYPES[str(TRY)]}),
-}
-"""The components: their kinds, and what they export."""
+EXPORTS: Final = {"flow": {RUN: TYPES[str(RUN)]}, "work": {DO: TYPES[str(DO)]}, "once": {TRY: TYPES[str(TRY)]}}
+"""What each component exports."""

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -11,11 +12,12 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.metrics import Metrics
+from obelisk_daemon.offline import Beginning
 from tests.simulation.clocks import MachineClock
+from tests.simulation.components import ScriptCompiler, ScriptLinker, beginning
 from tests.simulation.daemon import Parts, SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults
-from tests.simulation.plans import Planner, Setup
 from tests.simulation.process import Process
 from tests.simulation.stores import Line, Network
 from tests.simulation.trace import Trace
@@ -28,7 +30,9 @@ class Surroundings(msgspec.Struct, frozen=True):
     network: Network
     faults: Faults
     trace: Trace
-    planner: Planner
+    compiler: ScriptCompiler
+    linker: ScriptLinker
+    directory: Path
     metrics: Metrics
     database_machine: MachineClock
     draw: random.Random
@@ -40,7 +44,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 class DaemonMaker(Protocol):
     """Makes a daemon; a test may put a bug into it."""
 
-    def __call__(self, parts: Parts, setup: Setup, /) -> SimulatedDaemon:
+    def __call__(self, parts: Parts, beginning: Beginning, /) -> SimulatedDaemon:
         """Make one."""
         ...
 
@@ -48,13 +52,14 @@ class DaemonMaker(Protocol):
 class Host:
     """One machine. `daemon` is the daemon that runs on it now."""
 
-    def __init__(self, name: str, machine: MachineClock, around: Surroundings, setup: Setup) -> None:
+    def __init__(self, name: str, machine: MachineClock, around: Surroundings, source: bytes) -> None:
         self.name = name
         self.machine = machine
         self.processes: list[Process] = []
         self.daemon: SimulatedDaemon | None = None
         self._around = around
-        self._setup = setup
+        self.source = source
+        """What its manifest's file has."""
         self._ended = asyncio.Event()
 
     @property
@@ -91,15 +96,26 @@ class Host:
         )  # fmt: skip
         draw = random.Random(around.draw.getrandbits(64))
         parts = Parts(
-            line, around.network, self.machine, around.database_machine.wall, around.planner, around.metrics, draw
+            line,
+            around.network,
+            self.machine,
+            around.database_machine.wall,
+            around.compiler,
+            around.linker,
+            around.metrics,
+            draw,
         )
-        self.daemon = daemon = around.make(parts, self._setup)
+        self.daemon = daemon = around.make(parts, self._beginning())
         running = process.start(daemon.run(), "daemon")
         running.add_done_callback(lambda _: self._ended.set())
         await self._ended.wait()
         if not process.is_dead:
             self._look_at_end(daemon, running)
             process.is_dead = True
+
+    def _beginning(self) -> Beginning:
+        around = self._around
+        return beginning(self.source, around.directory, self.name, is_shared=around.is_shared)
 
     def _latest(self) -> Instant:
         """Read the latest time that the daemon here may take for the store's."""

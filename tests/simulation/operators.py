@@ -13,11 +13,10 @@ from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor.children import created, new_execution
 from obelisk_daemon.ids import DelayId, ExecutionId, encode_ulid
 from tests.fakes.clock import START
+from tests.simulation.components import Setup
 from tests.simulation.daemon import SimulatedDaemon
 from tests.simulation.database import Database
-from tests.simulation.guests import DIVERGING
 from tests.simulation.hosts import Host
-from tests.simulation.plans import Setup
 from tests.simulation.programs import APPROVE, RUN, Author
 from tests.simulation.trace import Trace
 
@@ -110,21 +109,27 @@ class Operator:
             )
 
     async def reload(self, setup: Setup) -> None:
-        """Make other code or other settings active."""
+        """Save a manifest with other code or other settings on a host, and have it looked at."""
         draw = self._draw
-        flow = draw.choice(("sha256:flow", "sha256:flow-again", f"sha256:flow-{DIVERGING}"))
         changed = msgspec.structs.replace(
             setup,
-            code={**setup.code, "flow": flow, "work": draw.choice(("sha256:work", "sha256:work-again"))},
+            flow=draw.choice(("flow", "flow-again", "flow-diverging")),
+            work=draw.choice(("work", "work-again")),
             on_upgrade=draw.choice(("replay", "pin")),
             on_block=draw.choice(("hot", "hot", "unload")),
             max_running=draw.choice((None, None, 2)),
         )
-        await self._ask(lambda daemon: daemon.reload(changed), f"reload {flow} {changed.on_upgrade}")
+        host = draw.choice(self._hosts)
+        host.source = source = changed.manifest()
+        if host.is_ready:
+            assert host.daemon is not None
+            await self._ask(lambda daemon: daemon.reload(source), f"reload {changed.flow} {changed.on_upgrade}", [host])
 
-    async def _ask(self, request: Callable[[SimulatedDaemon], Any], what: str) -> tuple[bool, object]:
-        """Ask a daemon; tell if it answered."""
-        ready = [host for host in self._hosts if host.is_ready]
+    async def _ask(
+        self, request: Callable[[SimulatedDaemon], Any], what: str, hosts: Sequence[Host] = ()
+    ) -> tuple[bool, object]:
+        """Ask a daemon of these hosts, or of any; tell if it answered."""
+        ready = [host for host in hosts or self._hosts if host.is_ready]
         if not ready:
             return False, None
         daemon = self._draw.choice(ready).daemon

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tests.simulation.clocks import MachineClock
+from tests.simulation.components import LEASE_SECONDS
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import Host
-from tests.simulation.plans import LEASE
 from tests.simulation.trace import Trace
 
 
@@ -43,7 +43,7 @@ class Weather:
 
     def _strike(self, host: Host) -> None:
         assert host.daemon is not None
-        process, line, lease = host.process, host.line, LEASE.total_seconds()
+        process, line, lease = host.process, host.line, float(LEASE_SECONDS)
         long = self._draw.choice((0.3, 2.0, lease, 2 * lease))
         match self._draw.randrange(7):
             case 0:

@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from obelisk_daemon.metrics import Metrics
 from tests.simulation.checking import violations
+from tests.simulation.components import CANARY, ScriptCompiler, ScriptLinker, Setup, write_code
 from tests.simulation.daemon import SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults, Rates
@@ -16,7 +19,6 @@ from tests.simulation.hosts import DaemonMaker, Host, Surroundings, strange_cloc
 from tests.simulation.log_capture import captured_logs
 from tests.simulation.loop import SimulatedLoop, StuckError, end_all_others, run_simulated
 from tests.simulation.operators import Operator
-from tests.simulation.plans import CANARY, Planner, Setup
 from tests.simulation.programs import Author
 from tests.simulation.stores import Network
 from tests.simulation.trace import Trace
@@ -26,7 +28,6 @@ TROUBLED_FOR = 25.0
 """Seconds of virtual time with faults."""
 PATIENCE = 900.0
 """Seconds of virtual time after the last fault, in which everything must finish."""
-_FIRST = Setup({"flow": "sha256:flow", "work": "sha256:work", "once": "sha256:once"})
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -55,9 +56,11 @@ def simulate(seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[
     """Run a seed to its end, and check what came of it. `tell` gets every line of the trace."""
     loop = SimulatedLoop(random.Random(f"{seed}/order"))
     trace = Trace(lambda: loop.true_time, tell)
-    world = _World(seed, loop, trace, make)
-    with captured_logs(trace, world.found):
-        run_simulated(loop, world.run())
+    with tempfile.TemporaryDirectory() as directory:
+        write_code(Path(directory))
+        world = _World(seed, Frame(loop, trace, Path(directory), make))
+        with captured_logs(trace, world.found):
+            run_simulated(loop, world.run())
     executions = world.executions
     trace.note("world", f"{loop.turns} turns")
     return Report(
@@ -65,22 +68,32 @@ def simulate(seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[
     )
 
 
+class Frame(msgspec.Struct, frozen=True):
+    """What a world is in: the loop, the trace, a directory with the code, and what makes its daemons."""
+
+    loop: SimulatedLoop
+    trace: Trace
+    directory: Path
+    make: DaemonMaker
+
+
 class _World:
-    def __init__(self, seed: int, loop: SimulatedLoop, trace: Trace, make: DaemonMaker) -> None:
+    def __init__(self, seed: int, frame: Frame) -> None:
         self._draw = random.Random(f"{seed}/world")
-        self._loop = loop
-        self._trace = trace
-        trace.secret = CANARY.decode()
+        self._loop = loop = frame.loop
+        self._trace = frame.trace
+        frame.trace.secret = CANARY
+        self._directory = frame.directory
         self.findings: list[str] = []
         self.executions = 0
         self._starts: Counter[str] = Counter()
-        self._faults = Faults(random.Random(f"{seed}/faults"), Rates.drawn(self._draw))
+        self.faults = Faults(random.Random(f"{seed}/faults"), Rates.drawn(self._draw))
         self._database = Database(self.found)
         self._database_machine = strange_clock(self._draw, lambda: loop.true_time)
-        self._network = Network(self._faults)
+        self._network = Network(self.faults)
         self._is_calm = False
         self._is_over = False
-        self._make = make
+        self._make = frame.make
 
     def found(self, what: str) -> None:
         """Take a violation."""
@@ -92,7 +105,7 @@ class _World:
         """Live through it all."""
         hosts = self._hosts()
         operator = Operator(self._draw, hosts, self._database, self._trace)
-        weather = Weather(self._draw, hosts, self._database_machine, self._faults, self._trace)
+        weather = Weather(self._draw, hosts, self._database_machine, self.faults, self._trace)
         kept = [asyncio.create_task(host.keep_running(), name=host.name) for host in hosts]
         try:
             await self._live(operator, weather)
@@ -113,9 +126,11 @@ class _World:
         around = Surroundings(
             database=self._database,
             network=self._network,
-            faults=self._faults,
+            faults=self.faults,
             trace=self._trace,
-            planner=Planner(self._faults, self._note_start),
+            compiler=ScriptCompiler(),
+            linker=ScriptLinker(self),
+            directory=self._directory,
             metrics=Metrics(),
             database_machine=self._database_machine,
             draw=draw,
@@ -123,13 +138,14 @@ class _World:
             is_shared=is_shared,
             make=self._make,
         )
-        self._setup = msgspec.structs.replace(
-            _FIRST, on_block=draw.choice(("hot", "hot", "unload")), max_hot=draw.choice((1, 100)),
-            cancellable=draw.random() < 0.5, slots=draw.choice((1, 2, 5)),
+        self._setup = Setup(
+            on_block=draw.choice(("hot", "hot", "unload")), max_hot=draw.choice((1, 100)),
+            cancellable=draw.random() < 0.5, slots=draw.choice(((1,), (2,), (5,), (1, 3))),
         )  # fmt: skip
         count = draw.randint(2, 3) if is_shared else 1
         clocks = [strange_clock(draw, lambda: self._loop.true_time) for _ in range(count)]
-        return [Host(f"h{n}", clock, around, self._setup) for n, clock in enumerate(clocks, start=1)]
+        source = self._setup.manifest()
+        return [Host(f"h{n}", clock, around, source) for n, clock in enumerate(clocks, start=1)]
 
     async def _live(self, operator: Operator, weather: Weather) -> None:
         author = Author(random.Random(self._draw.getrandbits(64)), traps=True)
@@ -140,7 +156,7 @@ class _World:
         ]
         await asyncio.sleep(TROUBLED_FOR)
         self._is_calm = True
-        self._faults.calm()
+        self.faults.calm()
         weather.clear()
         self._trace.note("world", "the faults are over")
         for task in others:
@@ -167,7 +183,7 @@ class _World:
             self.found("a secret is in the log")
         (self.executions,) = self._database.raw.execute("SELECT count(*) FROM execution").fetchone()
 
-    def _note_start(self) -> None:
+    def note_start(self) -> None:
         """Count a guest, whose task has the name of its execution, and which must be there by now."""
         task = asyncio.current_task()
         assert task is not None

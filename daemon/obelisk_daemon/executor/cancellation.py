@@ -64,7 +64,8 @@ class Canceller:
         Raises:
             NotFoundError: `execution_not_found`.
             ConflictError: `not_cancellable`: a workflow that may not be cancelled, without `force`.
-            StorageUnavailableError: what was reached stays ended; the caller may repeat the call.
+            StorageUnavailableError: what was reached stays ended. What was asked for goes on as soon as that is
+                possible; the caller may repeat the call.
         """
         ffqn = await self._services.store.find_function(execution_id)
         if ffqn is None:
@@ -75,7 +76,11 @@ class Canceller:
                 "not_cancellable",
                 f"{ffqn} is not cancellable: force it, or set `cancellable = true` for it in the manifest",
             )
-        return await self._cancel(execution_id, force=force)
+        try:
+            return await self._cancel(execution_id, force=force)
+        except (StorageUnavailableError, asyncio.CancelledError):
+            self._runs.spawn(self._catch_up(), "cut-off cancellations")
+            raise
 
     def go_on(self, execution_id: ExecutionId) -> None:
         """Look again at a cancellation that waits: something below it has changed."""
@@ -104,6 +109,17 @@ class Canceller:
             except ObeliskError as error:
                 _log.warning("cancellation_failed", execution_id=execution_id, code=error.code, detail=str(error))
                 return
+            else:
+                return
+
+    async def _catch_up(self) -> None:
+        """Go on with what was cut short, of which only the database knows how far it got."""
+        while not self._runs.is_stopping:
+            await asyncio.sleep(_RETRY_SECONDS)
+            try:
+                await self.resume()
+            except StorageUnavailableError as error:
+                _log.warning("cancellations_interrupted", code=error.code)
             else:
                 return
 

@@ -47,8 +47,12 @@ class Executors:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self.isolation.run(), name="suspects")
-            for member in self.members:
-                tasks.create_task(member.run(), name=f"executor {member.name}")
+            running = [tasks.create_task(member.run(), name=f"executor {member.name}") for member in self.members]
+            try:
+                await asyncio.wait(running)
+            finally:
+                self._stopping = True  # whatever ends them: no task can begin any more
+                self.isolation.stop()
 
     def wake(self) -> None:
         """Look for due executions, of which there may be any number."""

@@ -88,6 +88,30 @@ async def test_executors_that_stop_begin_no_cancellation() -> None:
     assert begun == []
 
 
+class Endless:
+    """An executor that only a cancellation ends."""
+
+    name = "endless"
+
+    async def run(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_executors_that_are_cancelled_begin_no_cancellation() -> None:
+    one, begun = Executors(Fake(), Fake(), [Endless()]), []  # type: ignore[arg-type, list-item]
+
+    async def work() -> None:
+        begun.append(True)
+
+    running = asyncio.create_task(one.run())
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0)
+    one.spawn(work(), "cancel")
+    await asyncio.wait([running])
+    assert begun == []
+
+
 def test_what_a_stream_holds_without_its_end_becomes_a_line() -> None:
     logs = LogBuffer(ManualClock(), 1_000)
     logs.output("stderr", b"last words")

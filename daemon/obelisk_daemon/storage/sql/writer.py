@@ -59,12 +59,15 @@ class WriteTicket(Generic[T]):
         self.result: T | None = None
         self.changes: list[Change] = []
         self.recorded: list[Recorded | DelayEnded] = []
-        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_settled = False
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def durable(self) -> None:
         """Wait for the commit; cancelling the wait doesn't cancel the write."""
-        if not self._settled.done():
-            await asyncio.shield(self._settled)
+        if not self._is_settled:
+            waits = asyncio.get_running_loop().create_future()
+            self._waiting.append(waits)
+            await waits
         if self.error is not None:
             raise self.error
 
@@ -80,8 +83,11 @@ class WriteTicket(Generic[T]):
 
     def settle(self) -> None:
         """Wake whoever waits."""
-        if not self._settled.done():
-            self._settled.set_result(None)
+        self._is_settled = True
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():  # who waited may have been cancelled
+                one.set_result(None)
 
 
 class GroupLostError(Exception):

@@ -30,6 +30,8 @@ class TaskOwner:
 
     async def aclose(self) -> None:
         """Cancel what runs and wait for its end; raise the first failure of a task, since it is a fault of ours."""
+        if not self._running and not self._failed:  # most guests start none
+            return
         running = tuple(self._running)
         for task in running:
             task.cancel()

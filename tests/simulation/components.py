@@ -1,0 +1,149 @@
+"""In place of wasm: bytes that name a script, what compiles and links them, and manifests that have them."""
+
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from obelisk_config import Postgresql, Sqlite, Surroundings, draft
+from obelisk_daemon.deployment.candidate import digest_of
+from obelisk_daemon.deployment.planning import Linker
+from obelisk_daemon.deployment.stored import Surrounds
+from obelisk_daemon.offline import Beginning, Options
+from obelisk_daemon.wasm.component import Component
+from obelisk_daemon.wasm.engine import EngineKind
+from tests.simulation.guests import EXPORTS, Scripted, World
+from tests.simulation.programs import APPROVE
+
+CANARY: Final = "a-secret-that-nobody-may-write-down"
+LEASE_SECONDS: Final = 3
+_CODE: Final = {
+    name: f"script {name}".encode() for name in ("flow", "flow-again", "flow-diverging", "work", "work-again", "once")
+}
+DIVERGING: Final = digest_of(_CODE["flow-diverging"])
+"""The code that asks for one more thing at its start, so that no log of the others replays on it."""
+_VARIABLES: Final = {"CANARY": CANARY}
+
+
+class ScriptedComponent(Component):
+    """A component that is a script of `guests`. It imports nothing: it finds the host's functions by itself."""
+
+    def __init__(self, kind: EngineKind, code: bytes) -> None:
+        self.kind = kind
+        self.digest = digest_of(code)
+        self.exports = EXPORTS[code.decode().removeprefix("script ").partition("-")[0]]
+        self.interfaces = self.imports = self.exported_interfaces = self.imported_types = ()
+
+
+class ScriptCompiler:
+    """In place of a `Compiler`: what was loaded once is the same object the next time."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[bytes, Component] = {}
+
+    async def load(self, code: bytes, kind: EngineKind) -> Component:
+        """Load a component."""
+        if code not in self._loaded:
+            self._loaded[code] = ScriptedComponent(kind, code)
+        return self._loaded[code]
+
+
+class ScriptLinker(Linker):
+    """Links scripts."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._scripts: dict[str, Scripted] = {}
+
+    def link(self, component: Component, types: Any) -> Any:
+        """Bind a component."""
+        if not isinstance(component, ScriptedComponent):
+            return super().link(component, types)
+        is_diverging = component.digest == DIVERGING
+        return self._scripts.setdefault(component.digest, Scripted(component, self._world, is_diverging=is_diverging))
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a manifest says. `flow` and `work` name the code of these components."""
+
+    flow: str = "flow"
+    work: str = "work"
+    on_upgrade: Literal["replay", "pin", "force"] = "replay"
+    on_block: Literal["hot", "unload"] = "hot"
+    max_hot: int = 100
+    cancellable: bool = True
+    max_running: int | None = None
+    max_pending: int | None = None
+    slots: tuple[int, ...] = (4,)
+
+    def manifest(self) -> bytes:
+        """Write it. The code lies beside it."""
+        flow = {
+            "timeout": "4s", "on_upgrade": self.on_upgrade, "on_block": self.on_block, "max_hot": self.max_hot,
+            "cancellable": self.cancellable, "max_retries": 1_000, "backoff.max": "1s",
+        }  # fmt: skip
+        secret = [{"host": "https://api.example.com", "secrets": ["canary"]}]
+        patient = {
+            "timeout": "3s",
+            "max_retries": 1_000,
+            "backoff.initial": "50ms",
+            "backoff.max": "1s",
+            "allowed_hosts": secret,
+        }
+        if self.max_running is not None:
+            patient["max_running"] = self.max_running
+        stub = {"ffqn": str(APPROVE), "params": [{"name": "order", "type": "u64"}], "returns": "result<bool, string>"}
+        tables = [
+            *[
+                _table("[executor]", {"name": f"e{n}", "max_running": size, "lease": f"{LEASE_SECONDS}s"})
+                for n, size in enumerate(self.slots)
+            ],
+            _table("[workflow]", {**_file("flow", self.flow), **flow}),
+            _table("[activity]", {**_file("work", self.work), **patient}),
+            _table("[activity]", {**_file("once", "once"), "timeout": "2s", "max_retries": 1, "allowed_hosts": secret}),
+            _table("[stub]", {"name": "approval", **stub}),
+            _table("secrets", {"canary": {"env": "CANARY"}}),
+        ]
+        if self.max_pending is not None:
+            tables.append(_table("limits", {"max_pending": self.max_pending, "when_full": "evict-oldest"}))
+        return "\n".join(tables).encode()
+
+
+def write_code(directory: Path) -> None:
+    """Write all code into a directory."""
+    for name, code in _CODE.items():
+        (directory / f"{name}.wasm").write_bytes(code)
+
+
+def beginning(source: bytes, directory: Path, host: str, *, is_shared: bool) -> Beginning:
+    """Say how a daemon is to start, with that in its manifest's file."""
+    options = Options(directory / "obelisk.toml", Surroundings(_VARIABLES))
+    manifest = draft(source, options.manifest, options.surroundings).manifest
+    database = Postgresql("postgresql://nowhere/obelisk") if is_shared else Sqlite()
+    settings = msgspec.structs.replace(manifest.daemon, host=host, database=database)
+    return Beginning(options, settings, manifest.executors, source, tells_database=True)
+
+
+def surrounds(start: Beginning) -> Surrounds:
+    """Say what the manifests of a daemon are read with."""
+    options = start.options
+    return Surrounds(options.manifest, options.surroundings, start.host, options.dev, start.is_shared)
+
+
+def _file(name: str, code: str) -> dict[str, object]:
+    return {"name": name, "path": f"{code}.wasm", "digest": digest_of(_CODE[code])}
+
+
+def _table(name: str, keys: dict[str, Any]) -> str:
+    """Write a table; JSON is TOML but for objects."""
+    return "\n".join([f"[{name}]", *[f"{key} = {_value(value)}" for key, value in keys.items()], ""])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value)
