@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from obelisk_daemon.clock import Instant, after
-from obelisk_daemon.execution.events import Paused, TemporarilyTimedOut, Unlocked
+from obelisk_daemon.execution.events import Paused
 
 ENOUGH: Final = 3
 SHARED_AFTER: Final = timedelta(seconds=5)
@@ -56,6 +56,6 @@ def patience(turn: int) -> timedelta:
     return min(_SHORTEST * (1 << min(turn, 10) - 1), _LONGEST)
 
 
-def postponed(ending: Unlocked | TemporarilyTimedOut, at: Instant) -> Unlocked | TemporarilyTimedOut:
-    """Have a suspect start among others only when there was time for its turn, from when it may start on."""
-    return msgspec.structs.replace(ending, due_at=after(max(ending.due_at, at), SHARED_AFTER))
+def shared_at(due_at: Instant, at: Instant) -> Instant:
+    """Give when a suspect of a death may start among others too: once it could have had its turn for a while."""
+    return after(max(due_at, at), SHARED_AFTER)

@@ -173,15 +173,19 @@ class Executor:
             self.wake()
 
     async def lock_alone(self) -> Alone | None:
-        """Start the suspect whose turn it is, if this executor may run it.
-
-        Raises:
-            StorageUnavailableError: nothing was locked.
-        """
-        if self._stopping or self._draining:
+        """Start the suspect whose turn it is, if this executor may run it."""
+        if self._stopping or self._draining or self._tasks is None:
             return None
+        # as one of its tasks, so that it does not end in between
+        return await self._tasks.create_task(self._lock_alone(), name="suspect")
+
+    async def _lock_alone(self) -> Alone | None:
         plan = self.services.plan
-        alone = await self.services.store.lock_suspect(self._request(plan, 1))
+        try:
+            alone = await self.services.store.lock_suspect(self._request(plan, 1))
+        except ObeliskError as error:
+            _log.error("lock_failed", code=error.code, detail=str(error))
+            return None
         if alone is not None:
             self._occupied += 1
             self._start(alone.held, plan)

@@ -62,6 +62,8 @@ class Isolation:
     async def _turn(self) -> float | None:
         """Run suspects alone, if there are any; answer how many seconds to leave to others, None if nobody waits."""
         began = self._clock.monotonic()
+        for member in self._members:
+            member.wake()  # some may start among others now
         try:
             now = self._clock.now()
             due_at = await self._store.next_suspect(now)

@@ -84,14 +84,14 @@ async def after_an_attempt_that_took_too_long(stage: Stage) -> ExecutionId:
 @scene
 async def after_its_daemon_died(stage: Stage) -> ExecutionId:
     run = await stage.world.start()
-    await stage.adds(run, TemporarilyTimedOut(1, "lost", stage.soon(seconds=5)))
+    await stage.adds(run, TemporarilyTimedOut(1, "lost", stage.soon(seconds=1)))
     return run.execution_id
 
 
 @scene
 async def a_workflow_whose_daemon_died(stage: Stage) -> ExecutionId:
     run = await stage.workflow()
-    await stage.world.release(run, reason="lost", wait=timedelta(seconds=5))
+    await stage.world.release(run, reason="lost")
     return run.execution_id
 
 

@@ -2,18 +2,16 @@
 
 from datetime import timedelta
 
-import pytest
-
 from obelisk_daemon.clock import Instant, after
-from obelisk_daemon.execution.events import Paused, TemporarilyTimedOut, Unlocked
+from obelisk_daemon.execution.events import Paused
 from obelisk_daemon.execution.suspicion import (
     ENOUGH,
     SHARED_AFTER,
     Suspicion,
     after_death,
     patience,
-    postponed,
     quarantine,
+    shared_at,
 )
 
 NOW = Instant(1_000_000)
@@ -40,12 +38,7 @@ def test_each_turn_is_twice_as_long_up_to_four_seconds() -> None:
     assert [patience(turn).total_seconds() for turn in (1, 2, 3, 4, 5, 6, 2_000)] == [0.25, 0.5, 1, 2, 4, 4, 4]
 
 
-@pytest.mark.parametrize(
-    "ending", [Unlocked("lost", NOW), TemporarilyTimedOut(1, "lost", after(NOW, timedelta(minutes=1)))]
-)
-def test_a_suspect_starts_among_others_after_it_could_have_started_alone_for_a_while(
-    ending: Unlocked | TemporarilyTimedOut,
-) -> None:
-    assert postponed(ending, NOW).due_at == after(ending.due_at, SHARED_AFTER)
+def test_a_suspect_starts_among_others_after_it_could_have_started_alone_for_a_while() -> None:
     late = after(NOW, timedelta(hours=1))
-    assert postponed(ending, late).due_at == after(late, SHARED_AFTER)
+    assert shared_at(NOW, NOW) == after(NOW, SHARED_AFTER)
+    assert shared_at(late, NOW) == shared_at(NOW, late) == after(late, SHARED_AFTER)

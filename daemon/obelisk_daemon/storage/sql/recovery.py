@@ -7,7 +7,7 @@ from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Locked
 from obelisk_daemon.execution.outcome import FailureRecord
-from obelisk_daemon.execution.suspicion import postponed, quarantine
+from obelisk_daemon.execution.suspicion import quarantine, shared_at
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.records import StateChange
 from obelisk_daemon.storage.sql import rows, suspects, writes
@@ -59,13 +59,13 @@ def end_lost_run(tx: Transaction, lost: LostRun, ending: LostEnding, at: Instant
         tx.execute("acquit", (lost.execution_id,))
         return False
     suspicion = suspects.after_death(tx, lost)
-    event = ending if suspicion.is_enough else postponed(ending, at)
-    ended = writes.add_event(tx, lost.execution_id, lost.state, event, at)
-    writes.record(tx, lost.execution_id, lost.state, ended, event)
+    ended = writes.add_event(tx, lost.execution_id, lost.state, ending, at)
+    writes.record(tx, lost.execution_id, lost.state, ended, ending)
     if suspicion.is_enough:
         writes.add_event(tx, lost.execution_id, ended, quarantine(suspicion), at)
         tx.execute("acquit", (lost.execution_id,))
     else:
-        values = (ended.version, ending.due_at, event.due_at, suspicion.turns, suspicion.deaths)
+        times = (ending.due_at, shared_at(ending.due_at, at))
+        values = (ended.version, *times, suspicion.turns, suspicion.deaths)
         tx.execute("suspect", (lost.execution_id, *values))
     return suspicion.is_enough
