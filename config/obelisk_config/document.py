@@ -3,9 +3,10 @@
 A key path is a tuple of keys and, inside arrays, indexes: `("activity", 0, "limits", "memory")`.
 """
 
+import re
 import tomllib
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
@@ -17,8 +18,18 @@ Table: TypeAlias = dict[str, Any]
 
 _DEEPEST: Final = 64
 """Nothing in a manifest nests this deep; below it a place is that of the value around it."""
+_PART: Final = rb"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""  # takes a part whole, or long ones take for ever
+_DEEP_KEY: Final = re.compile(rb"%s(?:[ \t]*\.[ \t]*%s){%d}" % (_PART, _PART, _DEEPEST))
 _TOML: Final = Language(tree_sitter_toml.language())
 _KEYS: Final = ("bare_key", "quoted_key", "dotted_key")
+
+
+class Piece(NamedTuple):
+    """Where something is: a line (from 0), from byte `start` of it up to, without, byte `end`."""
+
+    line: int
+    start: int
+    end: int
 
 
 class Source:
@@ -37,10 +48,18 @@ class Source:
         width = len(raw[start:end].decode(errors="replace"))
         return Span(self.file, line + 1, column, max(1, width), raw.decode(errors="replace"))
 
-    def of(self, node: Node) -> Span:
-        """Make the span of a node; of one that has several lines, of its first line."""
+    def of(self, node: Node) -> Piece:
+        """Give the place of a node; of one that has several lines, that of its first line."""
         (line, start), (last, end) = node.start_point, node.end_point
-        return self.span(line, start, end if last == line else len(self.data))
+        return Piece(line, start, end if last == line else len(self.data))
+
+    def deep_key(self) -> Span | None:
+        """Find a dotted key with more parts than any manifest needs: reading it would take their number squared."""
+        for found in _DEEP_KEY.finditer(self.data):
+            node = Parser(_TOML).parse(self.data).root_node.descendant_for_byte_range(*found.span())
+            if node is not None and node.type in _KEYS:  # and no string or comment
+                return self.span(*self.of(node))
+        return None
 
 
 class Document:
@@ -73,26 +92,27 @@ class Document:
     def hide(self, path: KeyPath) -> None:
         """Write asterisks for a value, whenever its line is shown from now on."""
         if self.has(path):
-            span = self._index.values[path]
+            span = self.source.span(*self._index.values[path])
             self._hidden.setdefault(span.line, []).append(span)
 
-    def _shown(self, span: Span) -> Span:
+    def _shown(self, piece: Piece) -> Span:
+        span = self.source.span(*piece)
         for hidden in self._hidden.get(span.line, ()):
             span = span.without(hidden)
         return span
 
 
 class PlaceIndex:
-    """The place of every key and value of a source.
+    """The place of every key and value of a source. No spans, which hold their line: one line may have all values.
 
     `repeated` holds what the source defines twice: the path and the place of the second.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.values: dict[KeyPath, Span] = {(): source.span(0, 0, 1)}
-        self.keys: dict[KeyPath, Span] = {}
-        self.repeated: list[tuple[KeyPath, Span]] = []
+        self.values: dict[KeyPath, Piece] = {(): Piece(0, 0, 1)}
+        self.keys: dict[KeyPath, Piece] = {}
+        self.repeated: list[tuple[KeyPath, Piece]] = []
         self._lengths: dict[KeyPath, int] = {}
         self._defined: set[KeyPath] = set()
         root = Parser(_TOML).parse(source.data).root_node
@@ -123,10 +143,10 @@ class PlaceIndex:
             if child.type == "pair":
                 self._pair(path, child)
 
-    def _header(self, node: Node) -> Span:
-        """Make the span of `[name]` or `[[name]]`; the node itself goes on to the next header."""
+    def _header(self, node: Node) -> Piece:
+        """Give the place of `[name]` or `[[name]]`; the node itself goes on to the next header."""
         closing = next((child for child in node.children if child.type in ("]", "]]")), node)
-        return self._source.span(node.start_point[0], node.start_point[1], closing.end_point[1])
+        return Piece(node.start_point[0], node.start_point[1], closing.end_point[1])
 
     def _enter(self, path: KeyPath, part: str, node: Node) -> KeyPath:
         """Go into the table `part`, the last one if it is an array of tables."""
@@ -159,7 +179,7 @@ class PlaceIndex:
             for number, child in enumerate(items):
                 self._value((*path, number), child)
 
-    def _define(self, path: KeyPath, key: Node, value: Span) -> None:
+    def _define(self, path: KeyPath, key: Node, value: Piece) -> None:
         if path in self._defined or path in self._lengths:
             self.repeated.append((path, self._source.of(key)))
             return

@@ -83,8 +83,11 @@ def parse(data: bytes, file: str) -> Document:
         raise _refused(
             source.span(0, 0, 1), "manifest_too_large", f"more than {MAX_BYTES >> 20} MiB", "a manifest has a few KiB"
         )
+    text = _decode(source)
+    if (deep := source.deep_key()) is not None:
+        raise _refused(deep, "syntax", "this key nests too deeply", "three levels are enough")
     try:
-        values = tomllib.loads(_decode(source))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ManifestError([_without_secret(source, _explain(source, str(error)))]) from None
     except RecursionError:
@@ -127,7 +130,7 @@ def _explain(source: Source, said: str) -> Diagnostic:
         if index.repeated:
             path, place = index.repeated[0]
             first = index.keys.get(path) or index.values[path]
-            return Diagnostic("syntax", f"{message}; the first is on line {first.line}", place, hint)
+            return Diagnostic("syntax", f"{message}; the first is on line {first.line + 1}", source.span(*place), hint)
     return Diagnostic("syntax", message, _place(source, match), hint)
 
 

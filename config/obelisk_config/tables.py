@@ -32,7 +32,7 @@ class TableOf(msgspec.Struct, frozen=True):
         for name, one in value.items():
             if name not in known:
                 hint = self.elsewhere.get(name) or nearest(name, known) or f"its keys are {self._names()}"
-                place.child(name).key_error("unknown_key", f'{self.name} has no key "{name}"', hint)
+                place.child(name).key_error("unknown_key", f'{self.name} has no key "{name[:80]}"', hint)
                 continue
             result = known[name].rule.parse(one, place.child(name))
             if result is not INVALID:

@@ -11,6 +11,7 @@ from typing import Final
 from tests.bench.peers.environment import python_with
 
 _MOST: Final = 40
+_OURS: Final = "obelisk_daemon"
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def profiled(pid: int, name: str, directory: Path | None) -> Iterator[None]:
     spy = python_with("py-spy", "py-spy==0.4.1").with_name("py-spy")
     directory.mkdir(parents=True, exist_ok=True)
     folded = directory / f"{name}.folded"
-    options = ["--format", "raw", "--rate", "250", "--threads", "--nonblocking", "--output", str(folded)]
+    options = ["--format", "raw", "--rate", "500", "--function", "--threads", "--nonblocking", "--output", str(folded)]
     process = subprocess.Popen([spy, "record", "--pid", str(pid), *options], stdout=subprocess.DEVNULL)
     try:
         yield
@@ -36,7 +37,7 @@ def profiled(pid: int, name: str, directory: Path | None) -> Iterator[None]:
 
 
 def summary(folded: str) -> str:
-    """Sum up stacks with their counts: by thread, by function alone and with all that it called."""
+    """Sum up stacks with their counts: by thread, by function alone, and by ours with all that it called."""
     threads: Counter[str] = Counter()
     alone: Counter[str] = Counter()
     within: Counter[str] = Counter()
@@ -45,9 +46,9 @@ def summary(folded: str) -> str:
         frames = stack.split(";")
         threads[frames[0]] += int(count)
         alone[frames[-1]] += int(count)
-        within.update(dict.fromkeys(frames[1:], int(count)))
+        within.update(dict.fromkeys((one for one in frames[1:] if _OURS in one), int(count)))
     total = max(1, threads.total())
-    tables = {"by thread": threads, "in the function itself": alone, "with all that it calls": within}
+    tables = {"by thread": threads, "in the function itself": alone, "in ours, with all that it calls": within}
     return "\n".join(_table(title, counts, total) for title, counts in tables.items())
 
 

@@ -1,12 +1,14 @@
 """How fast executions are taken: `submit`. They are due in an hour, so that nothing else is done meanwhile."""
 
 import asyncio
+import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.bench.client import Client, connected, repeat
+from tests.bench.client import IDS, Client, connected, repeat, share
 from tests.bench.daemon import manifest, scratch
 from tests.bench.floor import commits
 from tests.bench.measuring import Done, measure, row
@@ -16,24 +18,52 @@ from tests.bench.run import Run
 FIBO: Final = "testing:fibo/fibo.fibo"
 _CLIENTS: Final = 50
 _SECONDS: Final = 3.0
+_BATCH: Final = 500
+_BATCHES: Final = 100
+_BATCHING: Final = 4
 
 
 def submit(run: Run) -> Iterator[Row]:
-    """Measure 50 clients that submit one after the other, each to its acknowledgement."""
+    """Measure 50 clients that submit one call after the other, each to its acknowledgement, and batches of 500."""
     with scratch() as directory, run.daemon(directory, manifest(["fibo-activity"]), "submit") as daemon:
         socket = directory / "api.sock"
         asyncio.run(_single(socket, _SECONDS / 3))
         samples, raw = run.in_turns(
             lambda: measure(daemon, lambda: asyncio.run(_single(socket, _SECONDS))), partial(commits, directory)
         )
+        asyncio.run(_batches(socket, 1))
+        batches, raw_again = run.in_turns(
+            lambda: measure(daemon, lambda: asyncio.run(_batches(socket, _BATCHES))), partial(commits, directory)
+        )
     measured = row(f"submit: single, {_CLIENTS} clients", "1/s", samples, run.rate_goal(3_000, raw))
     yield measured._replace(floor=measured.value / Run.median(raw), note="floor: raw commits of one row")
+    batched = row(f"submit: batches of {_BATCH}, {_BATCHING} clients", "1/s", batches, run.rate_goal(25_000, raw_again))
+    yield batched._replace(note="p50 and p99 are those of a batch")
 
 
 async def _single(socket: Path, seconds: float) -> Done:
     async with connected([socket], _CLIENTS) as clients:
         latencies = await repeat(clients, _one, seconds)
         return Done(len(latencies), latencies)
+
+
+async def _batches(socket: Path, number: int) -> Done:
+    """Submit so many batches, made before the clock starts."""
+    bodies = [_batch() for _ in range(number)]
+    async with connected([socket], _BATCHING) as clients:
+        began = time.perf_counter()
+        latencies = await share(clients, [partial(_submitted, body) for body in bodies])
+        return Done(_BATCH * number, latencies, time.perf_counter() - began)
+
+
+def _batch() -> str:
+    call = {"ffqn": FIBO, "params": [10], "due_in": "1h"}
+    return json.dumps({"executions": [{"execution_id": IDS.execution(), **call} for _ in range(_BATCH)]})
+
+
+async def _submitted(body: str, client: Client) -> None:
+    status, answer = await client.request("POST", "/v1/executions/batch", body)
+    assert (status, json.loads(answer)["created"]) == (200, _BATCH), answer
 
 
 async def _one(client: Client) -> None:

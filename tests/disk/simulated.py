@@ -75,13 +75,13 @@ class FailsAt:
     def __init__(self, number: int, *, full: bool, stays: bool) -> None:
         self._left = number
         self._full = full
-        self._stays = stays
+        self.stays = stays
 
     def __call__(self, operation: Operation) -> int:
         if self._full and not operation.grows:
             return 0
         self._left -= 1
-        if self._left == 0 or (self._stays and self._left < 0):
+        if self._left == 0 or (self.stays and self._left < 0):
             return FULL if self._full else IO_ERRORS[operation.kind]
         return 0
 
@@ -111,6 +111,8 @@ class Disk:
         if is_made and code == 0:
             self._seen[name] = File()
             self._names.append((name, self._seen[name]))
+        elif name not in self._seen and (path := self.directory / name).exists():  # made by others than SQLite
+            self._seen[name] = self._durable[name] = File(path.read_bytes())
         return code
 
     def read(self, name: str) -> int:
@@ -132,13 +134,15 @@ class Disk:
             self._seen[name].size = size
         return code
 
-    def sync(self, name: str, *, with_directory: bool) -> int:
+    def sync(self, name: str) -> int:
         code = self.faults(Operation("sync", name))
         file = self._seen[name]
         if code:  # the kernel forgets what it couldn't write: the next sync passes, and it isn't there
             file.pending = self._some_of(file.pending)
         file.sync()
-        if with_directory and code == 0:
+        if (
+            code == 0 and (name, file) in self._names
+        ):  # on Linux's file systems the sync of a new file is that of its name
             self._sync_names()
         return code
 

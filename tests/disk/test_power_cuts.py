@@ -4,7 +4,6 @@ import gc
 import os
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,14 +33,6 @@ class Cut(NamedTuple):
     lost: list[str]
     damage: list[object]
     acknowledged: int
-
-
-@pytest.fixture(autouse=True)
-def forgetting() -> Iterator[None]:
-    """Make it cheap to collect garbage: an error holds statements, and those keep a closed connection open."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 async def checkpoint_often(store: SqlStore, pages: int) -> None:
@@ -88,18 +79,18 @@ def look(file: Path, load: Load) -> Cut:
 
 
 @pytest.mark.parametrize("seed", range(CUTS // LIVES))
-async def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
-    for number, cut in enumerate(await cut_again_and_again(tmp_path / "disk", seed)):
+async def test_a_power_cut_loses_nothing_that_was_acknowledged(directory: Path, seed: int) -> None:
+    for number, cut in enumerate(await cut_again_and_again(directory / "disk", seed)):
         assert (cut.lost, cut.damage) == ([], []), f"seed {seed}, cut {number}"
 
 
 async def test_the_disk_shows_that_a_commit_without_a_sync_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what a daemon must not do, to see that the test above could fail."""
     normal = tuple(one.replace("synchronous = FULL", "synchronous = NORMAL") for one in schema._PRAGMAS)
     assert normal != schema._PRAGMAS
     monkeypatch.setattr(schema, "_PRAGMAS", normal)
-    lives = [await cut_again_and_again(tmp_path / str(seed), seed) for seed in range(10)]
+    lives = [await cut_again_and_again(directory / str(seed), seed) for seed in range(10)]
     assert sum(bool(cut.lost) for cuts in lives for cut in cuts) >= 3
     assert all(cut.damage == [] for cuts in lives for cut in cuts)

@@ -7,6 +7,7 @@ and syncs them is replaced.
 
 import _sqlite3
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,6 @@ from typing import Final, Protocol
 import pytest
 
 _CREATE: Final = 0x4
-_JOURNALS: Final = 0x800 | 0x4000 | 0x80000
-"""A main journal, a super-journal, a write-ahead log: the first sync of a new one syncs the directory."""
 _NO_MEMORY_MAPS: Final = 2
 """The version of a table of methods before reads by way of a map."""
 
@@ -28,6 +27,10 @@ _Sync = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.c_int)
 # a path is passed on as the pointer that it is: SQLite's file system keeps it
 _Open = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, _Pointer, _Pointer, ctypes.c_int, _Pointer)
 _Delete = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, _Pointer, ctypes.c_int)
+
+_SetSystemCall = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.c_char_p, _Pointer)
+_Read = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_int, _Pointer, ctypes.c_size_t)
+_ReadAt = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_int, _Pointer, ctypes.c_size_t, ctypes.c_int64)
 
 
 class _Methods(ctypes.Structure):
@@ -56,7 +59,9 @@ class _Vfs(ctypes.Structure):
         ("data", _Pointer),
         ("open", _Open),
         ("delete", _Delete),
-        ("rest", _Pointer * 14),
+        ("middle", _Pointer * 11),
+        ("set_system_call", _SetSystemCall),
+        ("rest", _Pointer * 2),
     )
 
 
@@ -67,7 +72,7 @@ class Asked(Protocol):
     def read(self, name: str) -> int: ...
     def write(self, name: str, offset: int, data: bytes) -> int: ...
     def truncate(self, name: str, size: int) -> int: ...
-    def sync(self, name: str, *, with_directory: bool) -> int: ...
+    def sync(self, name: str) -> int: ...
     def delete(self, name: str, *, with_directory: bool) -> int: ...
 
 
@@ -96,6 +101,29 @@ def installed(disk: Asked) -> Iterator[None]:
         assert not made.names, f"still open: {sorted(made.names.values())}"
 
 
+@contextmanager
+def short_reads(most: int) -> Iterator[list[int]]:
+    """Have SQLite's own file system get at most so many bytes from the system at a time; give how many it wanted."""
+    asked: list[int] = []
+
+    def at_place(file: int, into: int, size: int, offset: int) -> int:
+        asked.append(size)
+        return _copy_to(into, os.pread(file, min(size, most), offset))
+
+    def in_order(file: int, into: int, size: int) -> int:
+        asked.append(size)
+        return _copy_to(into, os.read(file, min(size, most)))
+
+    calls = {b"pread": _ReadAt(at_place), b"pread64": _ReadAt(at_place), b"read": _Read(in_order)}
+    below = library().sqlite3_vfs_find(b"unix")
+    for name, call in calls.items():
+        assert below.contents.set_system_call(below, name, ctypes.cast(call, _Pointer)) == 0
+    try:
+        yield asked
+    finally:
+        assert below.contents.set_system_call(below, None, None) == 0
+
+
 class _DiskVfs:
     """The structures that SQLite is given, which must live as long as it may use them."""
 
@@ -104,7 +132,6 @@ class _DiskVfs:
         self._below = below
         self._tables: dict[int, tuple[_Methods, _Methods]] = {}
         """By the address of a table of SQLite's: that one, and ours."""
-        self._fresh: set[int] = set()
         self.names: dict[int, str] = {}
         """Of the files that are open, by their addresses."""
         self.vfs = _Vfs.from_buffer_copy(below)
@@ -119,8 +146,6 @@ class _DiskVfs:
         code = code or self._below.open(ctypes.addressof(self._below), name, file, flags, given)
         if code == 0:
             self.names[file] = path.name
-            if is_made and flags & _JOURNALS:
-                self._fresh.add(file)
             self._replace_methods(file)
         return int(code)
 
@@ -137,13 +162,12 @@ class _DiskVfs:
             ours.truncate = _Truncate(
                 lambda file, size: self._disk.truncate(self.names[file], size) or theirs.truncate(file, size)
             )
-            ours.sync = _Sync(lambda file, _: self._sync(file))
+            ours.sync = _Sync(lambda file, _: self._disk.sync(self.names[file]))
             self._tables[below] = theirs, ours
         opened.methods = ctypes.pointer(self._tables[below][1])
 
     def _close(self, theirs: _Methods, file: int) -> int:
         del self.names[file]
-        self._fresh.discard(file)
         return int(theirs.close(file))
 
     def _write(self, theirs: _Methods, file: int, data: int, size: int, offset: int) -> int:
@@ -151,12 +175,6 @@ class _DiskVfs:
         if code:
             theirs.write(file, data, size // 2, offset)  # as a disk that fails on the way does
         return code or int(theirs.write(file, data, size, offset))
-
-    def _sync(self, file: int) -> int:
-        code = self._disk.sync(self.names[file], with_directory=file in self._fresh)
-        if code == 0:
-            self._fresh.discard(file)
-        return code
 
     def _delete(self, _: int, name: int, with_directory: int) -> int:
         path = _path(name)
@@ -166,3 +184,8 @@ class _DiskVfs:
 
 def _path(name: int) -> Path:
     return Path(ctypes.string_at(name).decode())
+
+
+def _copy_to(into: int, data: bytes) -> int:
+    ctypes.memmove(into, data, len(data))
+    return len(data)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NewDaemon
-from tests.e2e.daemon import ENV, Daemon, execution_id
+from tests.e2e.daemon import ENV, Daemon, _UnixConnection, execution_id
 from tests.e2e.servers import Mirror, mirror
+from tests.fakes.collector import collecting
 from tests.guests import manifest_entry
 
 TELL = "testing:leaking/leaking.tell"
@@ -131,6 +133,47 @@ def test_no_value_is_in_the_database_the_log_or_the_api_whatever_the_guest_does(
     }
     assert b"got x-reflected: authorization: Bearer obelisk-secret-bearer-" in shown
     assert b"authorization: Bearer ************************" in shown
+
+
+@pytest.mark.guests
+def test_no_value_is_in_traces_metrics_streams_pages_a_backup_or_the_text_of_a_crash(
+    daemon: Daemon, friend: Mirror, stranger: Mirror
+) -> None:
+    daemon.manifest.write_text(daemon.manifest.read_text().replace("[daemon]\n", "[daemon]\ntraces = true\n", 1))
+    with collecting() as collector:
+        daemon.environ |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_BSP_SCHEDULE_DELAY": "20",
+            "PYTHONFAULTHANDLER": "1",
+        }
+        daemon.start()
+        ids = tell_all(daemon, friend, stranger)
+        pages = [f"/v1/executions/{known}/{page}" for known in ids
+                 for page in ("follow?logs=true", "tree", "why", "state?version=1", "result")]  # fmt: skip
+        pages += ["/metrics", "/", "/ui/api.js", "/v1/queues", "/v1/executors", "/v1/audit", "/v1/wit"]
+        shown = [(page, raw(daemon, page)) for page in pages]
+        assert daemon.ctl("db", "backup", str(daemon.directory / "backup.db")).code == 0
+        collector.until(3 * len(ids))
+        daemon.process.signal(signal.SIGABRT)
+        assert daemon.process.wait() == -signal.SIGABRT
+        shown.append(("traces", repr((collector.spans, collector.headers)).encode()))
+    assert "Fatal Python error: Aborted" in daemon.process.text
+    shown += [("the log", daemon.process.text.encode()), ("backup", (daemon.directory / "backup.db").read_bytes())]
+    assert len(friend.received) == 10
+    assert [(place, value) for place, data in shown for value in FORBIDDEN if value in data] == []
+    assert PLACEHOLDER in dict(shown)["backup"]
+    assert PLACEHOLDER in dict(shown)[pages[0]]
+
+
+def raw(daemon: Daemon, page: str) -> bytes:
+    """Read what the API gives, as it is."""
+    connection = _UnixConnection(str(daemon.state_dir / "api.sock"))
+    connection.request("GET", page)
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    assert answer.status < 400, (page, data)
+    return data
 
 
 @pytest.mark.guests

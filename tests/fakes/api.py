@@ -59,6 +59,7 @@ from tests.fakes.database import REMOVAL, FakeDatabase
 from tests.fakes.following import FakeFollowing
 from tests.fakes.listing import listed
 from tests.fakes.manifest import FakeManifest
+from tests.fakes.submitting import FakeSubmitting
 
 START = 1_767_323_045_000_000
 """2026-01-02T03:04:05Z."""
@@ -117,7 +118,7 @@ def execution_id(number: int = 1) -> ExecutionId:
     return ExecutionId(f"E_01JZZZZZZZZZZZZZZZZZZZZ{number:03}")
 
 
-class FakeWorld(FakeFollowing, FakeCapacity):
+class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
     """Everything the API needs, on one log per execution. Time moves by a millisecond with every event."""
 
     def __init__(self, watcher: Watcher | None = None, max_streams: int = MAX_STREAMS) -> None:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import artifacts
 from tests.e2e.daemon import Daemon, Json, execution_id, running
 from tests.guests import manifest_entry
 from tests.hostile.guests import ESCAPES_LENGTH, HOSTILE
 
-__all__ = ["artifacts"]
 FIBO = "testing:fibo/fibo.fibo"
 LOG_BYTES = 1 << 20
 PEAK = 700 << 20

@@ -73,8 +73,9 @@ def test_a_goal_that_was_missed_is_said_in_the_table() -> None:
 
 
 def test_a_profile_counts_a_function_that_calls_itself_once_for_each_stack() -> None:
-    text = summary("thread;a;b;a 30\nthread;a 10\n")
-    _, alone, within = text.split("\n\n")
-    assert alone.splitlines()[1:] == [" 100.0 %  a"]
-    assert " 100.0 %  a" in within.splitlines()
-    assert "  75.0 %  b" in within.splitlines()
+    ours = "a (obelisk_daemon/ids.py)"
+    text = summary(f"thread;{ours};b;{ours} 30\nthread;{ours} 10\nthread;b 40\n")
+    threads, alone, within = text.split("\n\n")
+    assert threads.splitlines()[1:] == [" 100.0 %  thread"]
+    assert alone.splitlines()[1:] == [f"  50.0 %  {ours}", "  50.0 %  b"]
+    assert within.splitlines()[1:] == [f"  50.0 %  {ours}"]

@@ -12,6 +12,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 from obelisk_daemon.api import audit as audit_routes
 from obelisk_daemon.api import (
+    batching,
     bulk,
     capacity,
     daemon,
@@ -45,6 +46,7 @@ _ROUTES: Final[list[HTTPRouteHandler]] = [
     *daemon.ROUTES,
     *capacity.ROUTES,
     *hosts.ROUTES,
+    *batching.ROUTES,
     *bulk.ROUTES,
     *executions.ROUTES,
     *steering.ROUTES,

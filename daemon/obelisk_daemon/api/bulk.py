@@ -7,6 +7,7 @@ import msgspec
 from litestar import post
 from litestar.params import JSONBody
 
+from obelisk_daemon.api.documents import RefusedDocument
 from obelisk_daemon.api.filters import ExecutionFilter, list_filter
 from obelisk_daemon.api.problems import PROBLEMS
 from obelisk_daemon.api.requests import ApiRequest, cursor_of, place_of, services_of
@@ -39,14 +40,6 @@ class BulkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """To cancel also what may not be cancelled otherwise, all the way down."""
     cursor: str | None = None
     """The `next` of the call before."""
-
-
-class RefusedDocument(msgspec.Struct, frozen=True):
-    """An execution that could not be changed, and why: `code` and `message` are those of the single request."""
-
-    execution_id: str
-    code: str
-    message: str
 
 
 class BulkDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -32,6 +32,14 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it is to be found by: up to 16 keys with a value."""
 
 
+class RefusedDocument(msgspec.Struct, frozen=True):
+    """An execution of many that could not be changed or made: `code` and `message` are those of a single request."""
+
+    execution_id: str
+    code: str
+    message: str
+
+
 class ParentDocument(msgspec.Struct, frozen=True):
     """Who asked for a child execution."""
 

@@ -1,7 +1,7 @@
 """The engine of this process, as the API's services see it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from obelisk_daemon.api.catalog import FunctionCatalog
 from obelisk_daemon.api.services import CancelReport, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo, NewCall
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.deployment.checking import Candidate
-from obelisk_daemon.errors import QueueFullError
+from obelisk_daemon.errors import CallerError, QueueFullError
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.journal import due
@@ -23,6 +23,7 @@ from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import DelayId, ExecutionId
+from obelisk_daemon.storage.records import NewExecution
 
 
 class LocalEngine:
@@ -40,6 +41,20 @@ class LocalEngine:
 
     async def submit(self, call: NewCall) -> bool:
         """Create a top-level execution, durably; True when it is new."""
+        try:
+            return await self._services.store.submit(self._new(call))
+        except QueueFullError:
+            self._services.metrics.executions.queue_refusals.inc()
+            raise
+
+    async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
+        """Create top-level executions, durably and in one write."""
+        done = await self._services.store.submit_many([self._new(call) for call in calls])
+        refused = sum(isinstance(one, QueueFullError) for one in done)
+        self._services.metrics.executions.queue_refusals.inc(by=refused)
+        return done
+
+    def _new(self, call: NewCall) -> NewExecution:
         services = self._services
         now = services.clock.now()
         function = services.plan.functions[str(call.function.ffqn)]
@@ -53,12 +68,7 @@ class LocalEngine:
             priority=call.priority,
             tags=dict(call.tags),
         )
-        new = new_execution(call.execution_id, event, now, services.ids.failure())
-        try:
-            return await services.store.submit(new)
-        except QueueFullError:
-            services.metrics.executions.queue_refusals.inc()
-            raise
+        return new_execution(call.execution_id, event, now, services.ids.failure())
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         """End an execution and its children."""

@@ -12,6 +12,7 @@ from obelisk_daemon.deployment.control import FileState, ManifestState, VerdictR
 from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.deployment.rehearsal import ReplayReport
 from obelisk_daemon.deployment.reports import PlanReport
+from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.events import Intent
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.execution.saved_log import SavedLog
@@ -160,6 +161,14 @@ class Engine(Protocol):
         Raises:
             ConflictError: `execution_exists`: the id belongs to another call.
             QueueFullError: `queue_full`: as many wait as may; nothing was written.
+            StorageUnavailableError: nothing was written; the caller may try again.
+        """
+        ...
+
+    async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
+        """Create executions in one write: for each what `submit` answers, or how it refuses it.
+
+        Raises:
             StorageUnavailableError: nothing was written; the caller may try again.
         """
         ...

@@ -45,18 +45,25 @@ async def submit(services: Services, execution_id: ExecutionId, wanted: Submissi
         if (created.labels, created.priority, created.tags) != (labels, _priority(wanted), tags):
             raise _exists(execution_id, f"a call of {created.ffqn} with other labels or tags, or another priority")
         return False
-    function = services.catalog().find(wanted.ffqn)
-    params = params_from_json(function.type, wanted.params)
-    call = NewCall(
+    return await services.engine.submit(call_of(services.catalog(), execution_id, wanted))
+
+
+def call_of(catalog: Catalog, execution_id: ExecutionId, wanted: Submission) -> NewCall:
+    """Read a submission as the active generation understands it.
+
+    Raises:
+        CallerError: the function, its parameters, the time, a label, a tag or the priority is wrong.
+    """
+    function = catalog.find(wanted.ffqn)
+    return NewCall(
         execution_id=execution_id,
         function=function,
-        params=params,
-        intent=intent,
-        labels=labels,
+        params=params_from_json(function.type, wanted.params),
+        intent=_intent(wanted),
+        labels=_labels(wanted),
         priority=_priority(wanted),
-        tags=tags,
+        tags=checked_tags(wanted.tags),
     )
-    return await services.engine.submit(call)
 
 
 async def retry(services: Services, original: ExecutionId, execution_id: ExecutionId) -> bool:

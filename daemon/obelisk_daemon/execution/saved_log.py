@@ -5,7 +5,6 @@ can't tell: bytes, NaN, and which integer was a float.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -107,7 +106,7 @@ def read_document(text: bytes) -> SavedLog:
         )
     try:
         saved = _PAYLOAD.decode(base64.b64decode(head.payload, validate=True))
-    except (binascii.Error, msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:  # the first: base64, or text inside that is none
         raise _invalid(f"the payload of the log is damaged: {error}") from error
     return _checked(saved)
 

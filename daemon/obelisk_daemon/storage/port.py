@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
@@ -67,6 +68,10 @@ class ExecutionWriter(Protocol):
             ConflictError: `execution_exists`: the id is taken by another call.
             QueueFullError: `queue_full`: as many wait as may, and none of them gives way.
         """
+        ...
+
+    async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
+        """Insert top-level executions in one transaction: for each what `submit` answers, or what it raises."""
         ...
 
     def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> Ticket:

@@ -80,6 +80,12 @@ LOST = {
     "an event": ("DELETE FROM event WHERE execution_id = ? AND version = 2", PARENT, "execution", "its log can't be"),
     "a row": ("DELETE FROM execution WHERE execution_id = ?", WAITING, "event", "belongs to no execution"),
     "a parent": ("DELETE FROM execution WHERE execution_id = ?", PARENT, "execution", "its parent is not there"),
+    "an event's text": (
+        "UPDATE event SET body = x'81a474797065a180' WHERE execution_id = ?",  # {"type": what is no UTF-8}
+        PARENT,
+        "event",
+        "an event, a response or the outcome can't be read",
+    ),
     "an event's bytes": (
         "UPDATE event SET body = x'c1' WHERE execution_id = ?",
         PARENT,

@@ -15,6 +15,7 @@ def test_every_route_is_in_the_openapi_document_with_its_problems() -> None:
         "/v1/audit",
         "/v1/status",
         "/v1/queues",
+        "/v1/executions/batch",
         "/v1/executions/bulk",
         "/v1/executors",
         "/v1/hosts/{host}/drain",

@@ -110,12 +110,21 @@ def test_only_functions_that_were_really_called_are_kept() -> None:
         ),
         (b'{"format": "obelisk-log", "format_version": 1, "payload": "?"}', "the payload of the log is damaged"),
         (b'{"format": "obelisk-log", "format_version": 1, "payload": "AAAA"}', "the payload of the log is damaged"),
+        (b'{"format": "obelisk-log", "format_version": 1, "payload": "\xc3\xa4"}', "the payload of the log is damaged"),
     ],
 )
 def test_what_is_no_log_is_refused(text: bytes, message: str) -> None:
     with pytest.raises(CallerError, match=message) as refused:
         read_document(text)
     assert refused.value.code == "invalid_log"
+
+
+def test_a_log_whose_text_is_no_unicode_any_more_is_refused() -> None:
+    document = json.loads(written(saved()))
+    payload = base64.b64decode(document["payload"]).replace(b"created", b"\x80reated")
+    document["payload"] = base64.b64encode(payload).decode()
+    with pytest.raises(CallerError, match="the payload of the log is damaged"):
+        read_document(json.dumps(document).encode())
 
 
 def test_a_log_that_breaks_the_rules_is_refused() -> None:

@@ -26,7 +26,9 @@ PRIVATE = [
     "fd00::1",
     "::ffff:10.0.0.1",
 ]
-LINK_LOCAL = ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"]
+CREDENTIALS = [
+    "169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -48,18 +50,18 @@ def test_allow_private_opens_loopback_and_the_private_ranges(address, reach):
     assert address_refusal(address, reach) is None
 
 
-@pytest.mark.parametrize("address", LINK_LOCAL)
-def test_allow_private_does_not_open_link_local_addresses_where_clouds_serve_credentials(address):
+@pytest.mark.parametrize("address", CREDENTIALS)
+def test_allow_private_does_not_open_addresses_where_clouds_serve_credentials(address):
     assert address_refusal(address, Reach.PRIVATE) is not None
 
 
-@pytest.mark.parametrize("address", LINK_LOCAL)
-def test_a_link_local_address_is_open_to_an_entry_that_names_it(address):
+@pytest.mark.parametrize("address", CREDENTIALS)
+def test_such_an_address_is_open_to_an_entry_that_names_it(address):
     assert address_refusal(address, Reach.LITERAL) is None
 
 
 @pytest.mark.parametrize(
-    "address", sorted(set(NEVER_PUBLIC) - set(PRIVATE) - set(LINK_LOCAL) - {"fe80::1%eth0", "::ffff:127.0.0.1"})
+    "address", sorted(set(NEVER_PUBLIC) - set(PRIVATE) - set(CREDENTIALS) - {"fe80::1%eth0", "::ffff:127.0.0.1"})
 )
 @pytest.mark.parametrize("reach", [Reach.PRIVATE, Reach.LITERAL])
 def test_nothing_opens_special_addresses_that_are_neither_private_nor_link_local(address, reach):

@@ -59,6 +59,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "readyz": Operation("get_readiness", {503: ("not_ready",)}),
     "submit_as": Operation("submit_execution", _CALLS | _WRITES, _STEERED),
     "submit_new": Operation("submit_new_execution", _CALLS | _WRITES, _STEERED),
+    "submit_batch": Operation("submit_executions", _WRITES),
     "list_executions": Operation(
         "list_executions",
         {400: ("invalid_execution_id",), 404: ("generation_not_found",), 422: ("invalid_filter", "invalid_cursor")},

@@ -56,7 +56,7 @@ def check_execution(connection: Connection, execution_id: str, *, deep: bool) ->
         entries = [rows.entry_of(r) for r in connection.execute("events_from", (execution_id, 0, _ALL))]
         responses = [rows.response_of(r) for r in connection.execute("responses_from", (execution_id, 0, _ALL))]
         state = rows.state_of(row)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         yield Damage("event", execution_id, f"an event, a response or the outcome can't be read: {error}")
         return
     for message in contradictions(state, entries, responses):

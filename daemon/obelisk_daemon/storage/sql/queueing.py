@@ -1,5 +1,8 @@
 """Logical transactions that add to the queue from outside, within its limits (DESIGN.md section 5)."""
 
+import json
+from collections.abc import Sequence
+
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError, ConflictError, QueueFullError
 from obelisk_daemon.execution import codec
@@ -8,6 +11,7 @@ from obelisk_daemon.execution.outcome import FailureKind, FailureRecord
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import NewExecution
 from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql.connection import Row
 from obelisk_daemon.storage.sql.writer import Transaction
 
 
@@ -22,6 +26,33 @@ def submit(tx: Transaction, new: NewExecution) -> bool:
         raise QueueFullError("queue_full", problem)
     rows.insert_execution(tx, new)
     return True
+
+
+def submit_many(tx: Transaction, many: Sequence[NewExecution]) -> list[bool | CallerError]:
+    """Insert top-level executions, each once; one that is refused stops no other one."""
+    if not _all_welcome(tx, many):
+        return [_submitted(tx, new) for new in many]
+    rows.insert_executions(tx, many)
+    return [True] * len(many)
+
+
+def _all_welcome(tx: Transaction, many: Sequence[NewExecution]) -> bool:
+    """Tell if none is there yet, and all may run and wait: then there is nothing to look at for each."""
+    ids = {new.execution_id for new in many}
+    if len(ids) < len(many) or tx.execute("executions_of", (json.dumps(list(ids)),)).fetchone() is not None:
+        return False
+    functions = {new.created.ffqn for new in many}
+    if any(tx.execute("is_allowed", (ffqn,)).fetchone() is None for ffqn in functions):
+        return False
+    limits = [limit for component in {new.created.component for new in many} for limit in _limits(tx, component)]
+    return all(limit["waiting"] + len(many) <= limit["max_pending"] for limit in limits)
+
+
+def _submitted(tx: Transaction, new: NewExecution) -> bool | CallerError:
+    try:
+        return submit(tx, new)
+    except CallerError as refused:  # before anything of it was written
+        return refused
 
 
 def schedule(tx: Transaction, new: NewExecution, at: Instant) -> None:
@@ -56,10 +87,7 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
     One that ends makes room under both limits, that of its component and that of all.
     """
     component = new.created.component
-    limits = tx.execute("queue_room", (component,)).fetchall()
-    if limits and tx.connection.guard("queues"):
-        limits = tx.execute("queue_room", (component,)).fetchall()
-    for limit in limits:
+    for limit in _limits(tx, component):
         if limit["waiting"] < limit["max_pending"]:
             continue
         whose = f'of "{component}"' if limit["component"] else "of all components"
@@ -70,6 +98,14 @@ def _make_room(tx: Transaction, new: NewExecution) -> str | None:
             return f"{full}, and none that could give way has a priority as low"
         return None
     return None
+
+
+def _limits(tx: Transaction, component: str) -> Sequence[Row]:
+    """Read how many of a component, and of all, wait and may; where they may not be any number."""
+    limits = tx.execute("queue_room", (component,)).fetchall()
+    if limits and tx.connection.guard("queues"):
+        limits = tx.execute("queue_room", (component,)).fetchall()
+    return limits
 
 
 def _evict(tx: Transaction, new: NewExecution, why: str) -> bool:

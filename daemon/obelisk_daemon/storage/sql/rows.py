@@ -1,6 +1,7 @@
 """Rows of the tables as the values of the port, and back."""
 
 import json
+from collections.abc import Sequence
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
@@ -107,32 +108,43 @@ def tags_of(text: str | None) -> dict[str, str]:
 
 def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None) -> None:
     """Insert the row and the first events of an execution; its rank is looked up where it isn't known."""
-    created, state = new.created, new.state
+    insert_executions(tx, (new,), rank)
+
+
+def insert_executions(tx: Transaction, many: Sequence[NewExecution], rank: int | None = None) -> None:
+    """Insert executions of one rank, or of those that are looked up, each statement for all of them."""
+    tx.executemany("insert_execution", [_row(new, rank) for new in many])
+    tags = [(*tag, new.entries[0].created_at, new.execution_id) for new in many for tag in new.created.tags.items()]
+    if tags:
+        tx.executemany("insert_tag", tags)
+    queued = [(new.created.component,) for new in many if is_queued(new.state)]
+    if queued:
+        tx.executemany("count_queued", queued)
+    tx.executemany("insert_event", [row for new in many for row in _event_rows(new.execution_id, new.entries)])
+    for new in many:
+        if new.failure is not None:
+            insert_failure(tx, new.execution_id, new.failure)
+        tx.changes.append(change_of(new.execution_id, new.state, is_new=True))
+        tx.recorded.append(Recorded(new.execution_id, new.created, new.entries[0].created_at, new.entries, new.state))
+
+
+def _row(new: NewExecution, rank: int | None) -> tuple[object, ...]:
+    created = new.created
     parent_id, parent_join_set = created.parent or (None, None)
-    row = (
+    return (
         new.execution_id,
         created.ffqn,
         created.component,
-        state.digest,
+        new.state.digest,
         parent_id,
         parent_join_set,
         ",".join(created.labels),
         created.priority,
         rank,
         new.entries[0].created_at,
-        *projection(state)[1:],
+        *projection(new.state)[1:],
         json.dumps(created.tags, ensure_ascii=False) if created.tags else None,
     )
-    tx.execute("insert_execution", row)
-    for key, value in created.tags.items():
-        tx.execute("insert_tag", (key, value, new.entries[0].created_at, new.execution_id))
-    if is_queued(state):
-        tx.execute("count_queued", (created.component,))
-    insert_events(tx, new.execution_id, new.entries)
-    if new.failure is not None:
-        insert_failure(tx, new.execution_id, new.failure)
-    tx.changes.append(change_of(new.execution_id, state, is_new=True))
-    tx.recorded.append(Recorded(new.execution_id, created, new.entries[0].created_at, new.entries, state))
 
 
 def is_queued(state: State) -> bool:
@@ -149,8 +161,11 @@ def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureR
 
 def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Entry, ...]) -> None:
     """Insert events; a version that is there already is an error of ours."""
-    rows = [(execution_id, e.version, e.created_at, codec.encode(e.event)) for e in entries]
-    tx.executemany("insert_event", rows)
+    tx.executemany("insert_event", _event_rows(execution_id, entries))
+
+
+def _event_rows(execution_id: ExecutionId, entries: tuple[Entry, ...]) -> list[tuple[object, ...]]:
+    return [(execution_id, e.version, e.created_at, codec.encode(e.event)) for e in entries]
 
 
 def change_of(execution_id: ExecutionId, state: State, *, is_new: bool = False) -> StateChange:

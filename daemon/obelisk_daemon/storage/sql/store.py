@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.errors import OutcomeUnknownError
+from obelisk_daemon.errors import CallerError, OutcomeUnknownError
 from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
@@ -97,6 +97,12 @@ class SqlStore:
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
         return await self._write(lambda tx: queueing.submit(tx, new))
+
+    async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
+        """Insert top-level executions, each once."""
+        if not many:
+            return []
+        return await self._write(lambda tx: queueing.submit_many(tx, many))
 
     def append(
         self, append: Append, *, after: Ticket | None = None, linger: bool = False

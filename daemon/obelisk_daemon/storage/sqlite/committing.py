@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from traceback import clear_frames
 from typing import Any
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
@@ -32,7 +33,11 @@ def _is_full(error: sqlite3.Error) -> bool:
 
 
 def _commit_group(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> None:
-    """Run every transaction of the group and commit once. On the writer's thread."""
+    """Run every transaction of the group and commit once. On the writer's thread.
+
+    An error keeps the frames it came through, and they the statements that were not read to their end: as long as one
+    of those is there that writes, SQLite refuses every savepoint. So frames are cleared before it goes on.
+    """
     raw = connection.raw
     try:
         raw.execute("BEGIN IMMEDIATE")
@@ -53,6 +58,7 @@ def _commit_group(connection: SqliteConnection, group: Sequence[WriteTicket[Any]
 
 
 def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> GroupLostError:
+    clear_frames(cause.__traceback__)
     try:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -67,11 +73,13 @@ def _run_in_savepoint(connection: SqliteConnection, ticket: WriteTicket[Any]) ->
     try:
         ticket.result = ticket.work(transaction)
     except sqlite3.IntegrityError as error:
+        clear_frames(error.__traceback__)
         raw.execute("ROLLBACK TO one")
         ticket.error = error
     except sqlite3.Error:
         raise
     except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
+        clear_frames(error.__traceback__)
         raw.execute("ROLLBACK TO one")
         ticket.error = error
     else:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.storage.sql.connection import Values
 from obelisk_daemon.storage.sql.writer import Transaction
 from obelisk_daemon.storage.sqlite.queries import SQL
@@ -40,7 +41,8 @@ class SqliteConnection:
         try:
             yield
         finally:
-            self.raw.execute("COMMIT")
+            if self.raw.in_transaction:  # some errors have ended it
+                self.raw.execute("ROLLBACK")
 
 
 def raw_of(tx: Transaction) -> sqlite3.Connection:
@@ -61,3 +63,18 @@ class SqliteThread(aiosqlite.Connection):
         if self._named is None:
             self._named = SqliteConnection(self._conn)
         return await self._execute(function, self._named)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class SqliteReader(SqliteThread):
+    """A connection of those that read: what it can't read is an error of the storage, as on every database."""
+
+    async def call(self, function: Callable[[SqliteConnection], T], /) -> T:
+        """Run a function on it.
+
+        Raises:
+            StorageUnavailableError: `storage_failed`.
+        """
+        try:
+            return await super().call(function)
+        except sqlite3.Error as error:
+            raise StorageUnavailableError("storage_failed", f"the database can't be read: {error}") from error

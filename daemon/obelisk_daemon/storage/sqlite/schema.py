@@ -23,6 +23,13 @@ _PRAGMAS: Final = (
     "PRAGMA cache_size = -65536",
 )
 
+_WRITE_AGAIN: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
+"""Writes what is in the WAL to the database file, and syncs that.
+
+After a sync has failed, the kernel may show pages that never get to the disk, and the next sync of them passes. So what
+a daemon read from a WAL in which one failed would be built on sand: it is written again first.
+"""
+
 
 def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite3.Connection:
     """Open or make the database and bring its schema up to date by `scripts`: ours, unless a test has others.
@@ -44,6 +51,7 @@ def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         _migrate(connection, version, scripts, file)
+        connection.execute(_WRITE_AGAIN)
     return connection
 
 
@@ -64,15 +72,19 @@ def _unusable(file: Path, error: sqlite3.Error) -> OperatorError:
 
 
 def open_for_reading(file: Path) -> sqlite3.Connection:
-    """Open a connection that can't write."""
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    connection.row_factory = sqlite3.Row
+    """Open a connection that can't write.
+
+    Raises:
+        OperatorError: `database_unusable`.
+    """
     try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _unusable(file, error) from error
+    with _closed_unless_usable(connection, file):
+        connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA cache_size = -16384")
-    except sqlite3.Error:
-        connection.close()
-        raise
     return connection
 
 
@@ -84,10 +96,7 @@ def open_for_check(file: Path) -> sqlite3.Connection:
     """
     if not file.is_file():
         raise OperatorError("database_unusable", f"{file} is no file")
-    try:
-        connection = open_for_reading(file)
-    except sqlite3.Error as error:
-        raise _unusable(file, error) from error
+    connection = open_for_reading(file)
     with _closed_unless_usable(connection, file):
         version = _check(connection, file, known := len(migrations()))
         if version < known:

@@ -12,7 +12,7 @@ from obelisk_daemon.storage.records import Sizes
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
-from obelisk_daemon.storage.sqlite.connection import SqliteThread
+from obelisk_daemon.storage.sqlite.connection import SqliteReader, SqliteThread
 from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
 
 
@@ -49,7 +49,7 @@ async def open_store(
 
 @asynccontextmanager
 async def _open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
-    threads = [SqliteThread(lambda: open_for_reading(file)) for _ in range(size)]
+    threads = [SqliteReader(lambda: open_for_reading(file)) for _ in range(size)]
     try:
         for thread in threads:
             await thread

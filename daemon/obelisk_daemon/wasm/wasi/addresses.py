@@ -17,9 +17,9 @@ class Reach(enum.Enum):
 
     PUBLIC = "public"
     PRIVATE = "private"
-    """Also loopback and the private ranges; not link-local ones, where clouds serve credentials."""
+    """Also loopback and the private ranges; not link-local ones, nor others where clouds serve credentials."""
     LITERAL = "literal"
-    """The entry names this very address and allows private ones: link-local ones too."""
+    """The entry names this very address and allows private ones: those, too."""
 
 
 def _networks(*texts: str) -> tuple[_IpNetwork, ...]:
@@ -38,7 +38,10 @@ _PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
 _PRIVATE: Final = _networks(
     "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"
 )  # fmt: skip
-_LINK_LOCAL: Final = _networks("169.254.0.0/16", "fe80::/10")
+# Beside the link-local ones, private addresses of metadata services: of AWS and of Google over IPv6, and of Alibaba.
+_CREDENTIALS: Final = _networks(
+    "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32"
+)
 
 
 def address_refusal(text: str, reach: Reach) -> str | None:
@@ -53,13 +56,14 @@ def address_refusal(text: str, reach: Reach) -> str | None:
         return f"{text!r} is not an address"
     if _is_public(address):
         return None
-    if reach is not Reach.PUBLIC and _in(address, _PRIVATE):
-        return None
-    if reach is Reach.LITERAL and _in(address, _LINK_LOCAL):
+    if _in(address, _CREDENTIALS):
+        if reach is Reach.LITERAL:
+            return None
+    elif reach is not Reach.PUBLIC and _in(address, _PRIVATE):
         return None
     if reach is Reach.PUBLIC:
         return f"address {address} is not public, and allow_private is not set"
-    return f"address {address} is neither public nor in a private range"
+    return f"address {address} is neither public nor in a private range that an entry opens without naming the address"
 
 
 def _unwrap(address: _IpAddress) -> _IpAddress:
