@@ -138,7 +138,7 @@ def check_db(
         for one in report.damage:
             typer.echo(f"{one.table} {one.subject}: {one.message}".lstrip())
         told = "no damage" if report.ok else "damaged"
-        typer.echo(f"{database}: {told}, {report.executions} of {report.total} executions compared with their logs")
+        typer.echo(f"{database}: {told}, {report.executions:,} of {report.total:,} executions compared with their logs")
     raise typer.Exit(0 if report.ok else 1)
 
 

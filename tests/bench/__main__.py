@@ -19,7 +19,9 @@ _HEAD = f"{'':77} {'p50 ms':>8} {'p99 ms':>8} {'RSS MiB':>8} {'commits':>8} {'wr
 
 def main() -> None:
     """Run the workloads named, or those of the table in the README; print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=f"Workloads: {', '.join(WORKLOADS)}")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", epilog=_described(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workload", nargs="*", help=f"by default {', '.join(BY_DEFAULT)}")
     parser.add_argument("--rounds", type=int, default=3, help="of each; the median is given (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured to a file")
@@ -36,8 +38,15 @@ def main() -> None:
         for row in WORKLOADS[name](run):
             measured[name].append(row)
             print(line(row), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(document(run, measured), indent=1) + "\n")
+        if options.json:  # after each, since a later one may fail
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(document(run, measured), indent=1) + "\n")
+
+
+def _described() -> str:
+    """List the workloads with what each measures."""
+    lines = [f"  {name:18}{(measure.__doc__ or '').splitlines()[0]}" for name, measure in WORKLOADS.items()]
+    return "\n".join(["workloads:", *lines])
 
 
 def line(row: Row) -> str:

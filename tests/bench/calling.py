@@ -12,7 +12,7 @@ from tests.bench.bare_loop import BareLoop
 from tests.bench.client import Client, connected, repeat, share
 from tests.bench.daemon import Daemon, manifest, scratch
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, Sample, measure, row
+from tests.bench.measuring import Done, Sample, beside, measure, row
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
 
@@ -51,35 +51,40 @@ def three_step(run: Run) -> Iterator[Row]:
     with scratch() as directory, run.daemon(directory, manifest(list(_WAT)), "three-step") as daemon:
         socket = directory / "api.sock"
         asyncio.run(_three_steps_for(socket, _SECONDS / 3))
-        alone, many, raw = run.in_turns(
+        bare = BareLoop(directory / "bare.db")
+        alone, many, bares, raw = run.in_turns(
             lambda: measure(daemon, lambda: asyncio.run(_three_steps_alone(socket))),
             lambda: measure(daemon, lambda: asyncio.run(_three_steps_for(socket, _SECONDS))),
+            lambda: bare.parallel(6 * _CLIENTS, 3) / 3,
             partial(commits, directory),
         )
     first = row("three-step: one client", "1/s", alone)
     assert first.p50 is not None
     yield first
     yield Row("three-step: one client, p50", first.p50, "ms", goal=Goal(4 * run.slowness(raw), most=True))
-    yield row(f"three-step: {_CLIENTS} clients", "1/s", many, run.rate_goal(500, raw))
+    concurrent = row(f"three-step: {_CLIENTS} clients", "1/s", many, run.rate_goal(500, raw))
+    yield beside(concurrent, bares, "the bare loop")
 
 
 def language(guest: str) -> Callable[[Run], Iterator[Row]]:
     """Make the workload of `serial` with the workflow in another language."""
 
     def measured(run: Run) -> Iterator[Row]:
+        """Measure what `serial` does, with the workflow in another language."""
         with scratch() as directory, run.daemon(directory, manifest(["fibo-activity", guest]), guest) as daemon:
             _warm_up(daemon)
-            (samples,) = run.in_turns(partial(_serial, daemon))
-        yield row(f"serial with {guest}", "calls/s", samples)
+            bare = BareLoop(directory / "bare.db")
+            samples, bares = run.in_turns(partial(_serial, daemon), bare.serial)
+        yield beside(row(f"serial with {guest}", "calls/s", samples), bares, "the bare loop, with a guest in WAT")
 
     return measured
 
 
 def _beside(name: str, samples: Sequence[Sample], bares: Sequence[float], goal: Goal) -> Iterator[Row]:
-    measured = row(name, "calls/s", samples, goal)
-    bare = Run.median(bares)
-    yield measured._replace(floor=measured.value / bare, note=f"floor: the bare loop, {bare:,.0f}/s")
-    yield Row(f"{name.partition(':')[0]} / bare loop", measured.value / bare, "x", goal=Goal(SERIAL_GOAL))
+    measured = beside(row(name, "calls/s", samples, goal), bares, "the bare loop")
+    yield measured
+    assert measured.floor is not None
+    yield Row(f"{name.partition(':')[0]} / bare loop", measured.floor, "x", goal=Goal(SERIAL_GOAL))
 
 
 def _warm_up(daemon: Daemon) -> None:

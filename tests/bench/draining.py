@@ -8,10 +8,11 @@ from typing import Final
 
 from obelisk_daemon.clock import Instant
 from tests import guests
+from tests.bench.bare_loop import BareLoop
 from tests.bench.daemon import Daemon, manifest, scratch
 from tests.bench.filling import Filling, fill
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, measure, row, rss_bytes
+from tests.bench.measuring import Done, beside, measure, row, rss_bytes
 from tests.bench.reading import number_finished, spans
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
@@ -25,16 +26,18 @@ _FLAT: Final = 16.0
 
 def backlog(run: Run) -> Iterator[Row]:
     """Measure how fast a queue of 100,000 calls of an activity gets shorter, and whether memory stays as it is."""
-    samples, grown, raw = [], [], []
+    samples, grown, raw, bares = [], [], [], []
     for _ in range(run.rounds):
         with scratch() as directory:
             raw.append(commits(directory))
+            bares.append(BareLoop(directory / "bare.db").parallel(1_000, 1))
             _queue(directory)
             with run.daemon(directory, manifest(["fibo-activity"]), "backlog") as daemon:
                 memory: list[tuple[int, int]] = []
                 samples.append(measure(daemon, partial(_drain, daemon, memory), partial(_times, daemon)))
                 grown.append(_growth(memory))
-    yield row(f"backlog: {NUMBER:,} queued, worked off", "1/s", samples, run.rate_goal(_RATE, raw))
+    drained = row(f"backlog: {NUMBER:,} queued, worked off", "1/s", samples, run.rate_goal(_RATE, raw))
+    yield beside(drained, bares, "the bare loop")
     yield Row("backlog: growth of the daemon meanwhile", Run.median(grown), "MiB", goal=Goal(_FLAT, most=True))
 
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from tests.bench.bare_loop import BareLoop
 from tests.bench.daemon import Daemon, manifest, scratch
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, Sample, measure, row
+from tests.bench.measuring import Done, Sample, beside, measure, row
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
 
@@ -20,9 +21,12 @@ def fanout(run: Run) -> Iterator[Row]:
     """Measure a workflow with 100, 1,000 and 10,000 children."""
     with scratch() as directory, run.daemon(directory, manifest(["fibo-activity", "fanout"]), "fanout") as daemon:
         _children(daemon, 100)
-        *sizes, raw = run.in_turns(*[partial(_children, daemon, size) for size in _SIZES], partial(commits, directory))
+        bare = BareLoop(directory / "bare.db")
+        each = [partial(_children, daemon, size) for size in _SIZES]
+        *sizes, bares, raw = run.in_turns(*each, partial(bare.parallel, 1_000, 1), partial(commits, directory))
+    goals = {1_000: run.rate_goal(2_500, raw)}
     rows = {
-        size: row(f"fanout: {size:,} children", "1/s", samples, run.rate_goal(2_500, raw) if size == 1_000 else None)
+        size: beside(row(f"fanout: {size:,} children", "1/s", samples, goals.get(size)), bares, "the bare loop")
         for size, samples in zip(_SIZES, sizes, strict=True)
     }
     yield from rows.values()

@@ -1,9 +1,7 @@
 """What a million finished executions cost: list pages by every filter, an execution's page, the daemon at rest."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +9,7 @@ import httpx
 from tests import guests
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filled, Filling, fill
+from tests.bench.measuring import cpu_seconds
 from tests.bench.rows import Row
 from tests.bench.run import Run
 from tests.building import ACTIVITY, WORKFLOW
@@ -101,11 +100,6 @@ def _slowest(ask: Callable[[], httpx.Response]) -> float:
 
 
 def _cpu_at_rest(daemon: Daemon) -> float:
-    before = _cpu_seconds(daemon.process.pid)
+    before = cpu_seconds(daemon.process.pid)
     time.sleep(IDLE_SECONDS)
-    return (_cpu_seconds(daemon.process.pid) - before) / IDLE_SECONDS * 100
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (cpu_seconds(daemon.process.pid) - before) / IDLE_SECONDS * 100

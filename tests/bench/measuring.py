@@ -69,6 +69,12 @@ def row(name: str, unit: str, samples: Sequence[Sample], goal: Goal | None = Non
     )
 
 
+def beside(measured: Row, floor: Sequence[float], what: str) -> Row:
+    """Compare a rate with what was measured in turns with it; `what` says what that was."""
+    rate = statistics.median(floor)
+    return measured._replace(floor=measured.value / rate, note=f"floor: {what}, {rate:,.0f}/s")
+
+
 def percentile(ordered: Sequence[float], part: float) -> float:
     """Give what this part of the values is not above."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]

@@ -39,8 +39,7 @@ def _peers(workloads: Mapping[str, Any]) -> Iterator[Panel]:
         ("steps one after the other", "Steps of one workflow, one after the other, a second"),
         ("3-step workflows, 50 clients", "Workflows of three steps, 50 clients, a second"),
     ):
-        systems = [(row["name"].partition(": ")[0], row["value"]) for row in rows if row["name"].endswith(f": {what}")]
-        found = [(name, value) for name, value in systems if " / " not in name]
+        found = [(row["name"].partition(": ")[0], row["value"]) for row in rows if row["name"].endswith(f": {what}")]
         if found:
             yield Panel(title, [Bar(name, value, name == "obelisk") for name, value in found])
 

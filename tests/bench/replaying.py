@@ -29,6 +29,8 @@ from obelisk_daemon.wasm.host.workflow import requesting
 from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, scratch
+from tests.bench.floor import host_calls_per_second
+from tests.bench.measuring import beside
 from tests.bench.recording import EVENTS_PER_CALL, record
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
@@ -46,20 +48,22 @@ _ID: Final = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
 def replay(run: Run) -> Iterator[Row]:
     """Measure replays of 18,000 and 180,000 events, and 18,000 of a guest in Python."""
     with scratch() as wat, scratch() as python_place:
-        short, long, python = run.in_turns(
+        short, long, python, calls = run.in_turns(
             partial(_through_daemon, run, wat, "fibo-workflow", SHORT),
             partial(_through_daemon, run, wat, "fibo-workflow", LONG),
             partial(_through_daemon, run, python_place, "fibo-python", SHORT),
+            host_calls_per_second,
         )
-    yield _rate("replay: 18,000 events", SHORT, short, _WAT)
-    yield _rate("replay: 180,000 events", LONG, long, _WAT)
+    floor = "synchronous host calls"
+    yield beside(_rate("replay: 18,000 events", SHORT, short, _WAT), calls, floor)
+    yield beside(_rate("replay: 180,000 events", LONG, long, _WAT), calls, floor)
     growth = Run.median(long) / Run.median(short)
     yield Row("replay: time of 180,000 / of 18,000", growth, "x", goal=Goal(_GROWTH, most=True))
-    yield _rate("replay: 18,000 events, a guest in Python", SHORT, python, _PYTHON)
+    yield beside(_rate("replay: 18,000 events, a guest in Python", SHORT, python, _PYTHON), calls, floor)
     linked, engines = _link("fibo-workflow")
     (alone,) = run.in_turns(partial(_alone, linked, SHORT))
     engines.close()
-    yield _rate("replay: 18,000 events, guest and journal alone", SHORT, alone, None)
+    yield beside(_rate("replay: 18,000 events, guest and journal alone", SHORT, alone, None), calls, floor)
 
 
 def _rate(name: str, calls: int, seconds: list[float], goal: int | None) -> Row:

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.bench.bare_loop import BareLoop
 from tests.bench.client import Client, connected, share
 from tests.bench.daemon import Daemon, manifest, scratch
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, counter, measure, percentile, row, rss_bytes
+from tests.bench.measuring import Done, beside, counter, measure, percentile, row, rss_bytes
 from tests.bench.reading import Delay, delays
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
@@ -47,7 +48,7 @@ def sleepers(run: Run) -> Iterator[Row]:
 
 def hot(run: Run) -> Iterator[Row]:
     """Measure the memory of 10,000 workflows that are parked, and how fast they finish when all are due at once."""
-    each, rates, raw, late, samples = [], [], [], [], []
+    each, rates, raw, bares, late, samples = [], [], [], [], [], []
     for _ in range(run.rounds):
         with scratch() as directory, run.daemon(directory, _manifest(), "hot") as daemon:
             _wait(daemon, _submit(daemon, 100, 0.0)[1])
@@ -60,13 +61,14 @@ def hot(run: Run) -> Iterator[Row]:
             found = delays(daemon, since)
             assert len(found) == NUMBER
             raw.append(commits(directory))
+            bares.append(BareLoop(directory / "bare.db").parallel(1_000, 1))
         late += [one.finished - one.due for one in found]
         rates.append(NUMBER / (max(one.finished for one in found) - found[0].due))
     yield Row("hot: each of 10,000 parked, beside its memory", Run.median(each), "KiB", goal=Goal(_EACH, most=True))
     measured = row("hot: all due at once, from then to their end", "1/s", samples, run.rate_goal(_RESUMED, raw))
     late.sort()
     p50, p99 = 1_000 * percentile(late, 0.5), 1_000 * percentile(late, 0.99)
-    yield measured._replace(value=Run.median(rates), p50=p50, p99=p99)
+    yield beside(measured._replace(value=Run.median(rates), p50=p50, p99=p99), bares, "calls of the bare loop")
 
 
 def _manifest() -> str:

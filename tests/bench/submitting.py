@@ -11,7 +11,7 @@ from typing import Final
 from tests.bench.client import IDS, Client, connected, repeat, share
 from tests.bench.daemon import manifest, scratch
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, measure, row
+from tests.bench.measuring import Done, beside, measure, row
 from tests.bench.rows import Row
 from tests.bench.run import Run
 
@@ -36,9 +36,10 @@ def submit(run: Run) -> Iterator[Row]:
             lambda: measure(daemon, lambda: asyncio.run(_batches(socket, _BATCHES))), partial(commits, directory)
         )
     measured = row(f"submit: single, {_CLIENTS} clients", "1/s", samples, run.rate_goal(3_000, raw))
-    yield measured._replace(floor=measured.value / Run.median(raw), note="floor: raw commits of one row")
+    yield beside(measured, raw, "raw commits of one row")
     batched = row(f"submit: batches of {_BATCH}, {_BATCHING} clients", "1/s", batches, run.rate_goal(25_000, raw_again))
-    yield batched._replace(note="p50 and p99 are those of a batch")
+    compared = beside(batched, raw_again, "raw commits of one row")
+    yield compared._replace(note=f"p50 and p99 are those of a batch; {compared.note}")
 
 
 async def _single(socket: Path, seconds: float) -> Done:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from obelisk_daemon.errors import QueueFullError
 from obelisk_daemon.storage.generations import QueueLimit
 from obelisk_daemon.storage.records import ListFilter
 from tests.building import created, new_execution
@@ -41,6 +42,13 @@ async def test_many_new_ones_are_there_as_if_each_was_submitted_alone(
     assert [int(row.execution_id[-26:]) for row in found] == list(range(10, 0, -1))
     assert {(row.labels, row.priority) for row in found} == {(("gpu",), 7)}
     assert [await submit(world, number) for number in (11, 12, 13)] == [True, True, False]
+
+
+async def test_of_many_new_ones_only_those_that_may_wait_are_taken(world: World) -> None:
+    await limit(world, fibo=REJECT)
+    done = await world.store.submit_many([new_execution(created(), number, at=world.now) for number in range(1, 6)])
+    assert [isinstance(one, QueueFullError) for one in done] == [False, False, False, True, True]
+    await world.check()
 
 
 async def test_none_at_all_may_be_submitted(world: World) -> None:

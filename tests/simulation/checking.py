@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -28,8 +28,8 @@ from obelisk_daemon.storage.sql import rows
 from obelisk_daemon.storage.sql.checking import check_rows
 from tests.simulation.components import CANARY, DIVERGING
 from tests.simulation.database import Database
-from tests.simulation.programs import APPROVE, DO, RUN, TRY
-from tests.simulation.reference import CutOffError, DiffersError, Reference
+from tests.simulation.programs import APPROVE, DO, FIBO, FIBOA, RUN, TRY
+from tests.simulation.reference import CutOffError, DiffersError, Reference, Told
 
 
 class Execution(msgspec.Struct):
@@ -65,10 +65,10 @@ class Execution(msgspec.Struct):
         return isinstance(self.outcome, Failed) and self.outcome.kind == "cancelled"
 
 
-def violations(database: Database, starts: Mapping[str, int], submitted: Mapping[str, str]) -> Iterator[str]:
+def violations(database: Database, starts: Mapping[str, int], submitted: Iterable[str]) -> Iterator[str]:
     """Say what does not hold.
 
-    `starts` counts the guests that were started, by execution; `submitted` has the acknowledged ids and their programs.
+    `starts` counts the guests that were started, by execution; `submitted` has the acknowledged ids.
     """
     connection = database.connection(lambda: 0)  # type: ignore[arg-type, return-value]
     for damage in check_rows(connection, full=True).damage:
@@ -77,7 +77,7 @@ def violations(database: Database, starts: Mapping[str, int], submitted: Mapping
     if CANARY.encode() in database.raw.serialize():
         yield "a secret is in the database"
     known = _read(database)
-    for execution_id in submitted.keys() - known.keys():
+    for execution_id in sorted(set(submitted) - known.keys()):
         yield f"{execution_id} was acknowledged, and is gone"
     for execution in known.values():
         yield from (f"{execution.execution_id}: {message}" for message in _wrong(execution, known))
@@ -115,6 +115,10 @@ def _read(database: Database) -> dict[str, Execution]:
 def _wrong(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]:
     yield from _wrong_responses(one, known)
     yield from _wrong_attempts(one)
+    if isinstance(one.outcome, Failed) and one.outcome.kind in ("evicted", "rejected"):
+        if one.locks or one.created.parent is not None:
+            yield f"it was begun, or is a child, and ended with {one.outcome}"
+        return
     is_asked = any(isinstance(entry.event, CancellationRequested) for entry in one.entries)
     if one.is_cancelled and not is_asked:
         yield "it was cancelled, and nobody asked for it"
@@ -123,6 +127,8 @@ def _wrong(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]:
             yield from _wrong_flow(one, known)
         case ffqn if ffqn in (str(DO), str(TRY)):
             yield from _wrong_activity(one)
+        case ffqn if ffqn in (str(FIBO), str(FIBOA)):
+            yield from _wrong_fibonacci(one)
         case ffqn if ffqn == str(APPROVE):
             if isinstance(one.outcome, Returned) and not isinstance(one.outcome.value["ok"], bool):
                 yield f"a stub was given {one.outcome}"
@@ -171,11 +177,8 @@ def _wrong_attempts(one: Execution) -> Iterator[str]:
 
 
 def _wrong_flow(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]:
-    history = [entry.event.event for entry in one.entries if isinstance(entry.event, HistoryEvent)]
-    reference = Reference(one.execution_id, history, one.responses)
     try:
-        (program,) = one.created.params
-        told = reference.tell(json.loads(str(program)), is_diverging=one.digest == DIVERGING)
+        told = _told(one)
     except DiffersError as differs:
         yield str(differs)
         return
@@ -195,6 +198,25 @@ def _wrong_flow(one: Execution, known: Mapping[str, Execution]) -> Iterator[str]
     yield from (f"{child}, which it scheduled, is not there" for child in told.scheduled if child not in known)
 
 
+def _told(one: Execution) -> Told:
+    """Give what its program makes of it, on the code it has; of one that was forced to other code, on any."""
+    history = [entry.event.event for entry in one.entries if isinstance(entry.event, HistoryEvent)]
+    (program,) = one.created.params
+    digests = [entry.event.digest for entry in one.entries if isinstance(entry.event, Locked)]
+    differs: DiffersError | None = None
+    for is_diverging in sorted(
+        {digest == DIVERGING for digest in [*digests, one.digest]}, key=lambda x: x != (one.digest == DIVERGING)
+    ):
+        try:
+            return Reference(one.execution_id, history, one.responses).tell(
+                json.loads(str(program)), is_diverging=is_diverging
+            )
+        except DiffersError as error:
+            differs = differs or error
+    assert differs is not None
+    raise differs
+
+
 def _wrong_activity(one: Execution) -> Iterator[str]:
     (spec,) = one.created.params
     good = {"ok": f"gave {json.loads(str(spec))['gives']}"}
@@ -206,3 +228,19 @@ def _wrong_activity(one: Execution) -> Iterator[str]:
         case Returned(value={"err": _}) | Failed(kind="trap" | "timed_out") if one.created.ffqn == str(TRY):
             return
     yield f"it ended with {one.outcome}, and should have with {good}"
+
+
+def _wrong_fibonacci(one: Execution) -> Iterator[str]:
+    good = Returned({"ok": _fibonacci(int(str(one.created.params[0])))})
+    match one.outcome:
+        case Returned(value={"err": str(told)}) if told.startswith("execution_failed: cancelled"):  # so was its child
+            return
+        case outcome if outcome != good and not one.is_cancelled:
+            yield f"{one.created.params} ended with {outcome}"
+
+
+def _fibonacci(number: int) -> int:
+    before, now = 0, 1
+    for _ in range(number):
+        before, now = now, before + now
+    return before

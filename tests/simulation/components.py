@@ -1,18 +1,21 @@
 """In place of wasm: bytes that name a script, what compiles and links them, and manifests that have them."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+from wasmtime import component as wc
 
-from obelisk_config import Postgresql, Sqlite, Surroundings, draft
+from obelisk_config import Surroundings, draft
 from obelisk_daemon.deployment.candidate import digest_of
 from obelisk_daemon.deployment.planning import Linker
 from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.offline import Beginning, Options
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import EngineKind
+from obelisk_daemon.wasm.engine import EngineKind, Engines, EngineSettings
+from tests import guests
 from tests.simulation.guests import EXPORTS, Scripted, World
 from tests.simulation.programs import APPROVE
 
@@ -23,6 +26,7 @@ _CODE: Final = {
 }
 DIVERGING: Final = digest_of(_CODE["flow-diverging"])
 """The code that asks for one more thing at its start, so that no log of the others replays on it."""
+_WASM: Final = b"\0asm"
 _VARIABLES: Final = {"CANARY": CANARY}
 
 
@@ -36,17 +40,25 @@ class ScriptedComponent(Component):
         self.interfaces = self.imports = self.exported_interfaces = self.imported_types = ()
 
 
-class ScriptCompiler:
-    """In place of a `Compiler`: what was loaded once is the same object the next time."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[bytes, Component] = {}
+class InlineCompiler:
+    """In place of a `Compiler`: it compiles wasm at once, and takes scripts as they are."""
 
     async def load(self, code: bytes, kind: EngineKind) -> Component:
-        """Load a component."""
-        if code not in self._loaded:
-            self._loaded[code] = ScriptedComponent(kind, code)
-        return self._loaded[code]
+        """Load a component; what was loaded once is the same object the next time."""
+        return _loaded(code, kind)
+
+
+@cache
+def _loaded(code: bytes, kind: EngineKind) -> Component:
+    if not code.startswith(_WASM):
+        return ScriptedComponent(kind, code)
+    engines = _engines()
+    return Component(engines, kind, digest_of(code), wc.Component(engines.engine(kind), code))
+
+
+@cache
+def _engines() -> Engines:
+    return Engines(EngineSettings(tick=None, compute_threads=0))
 
 
 class ScriptLinker(Linker):
@@ -77,9 +89,12 @@ class Setup(msgspec.Struct, frozen=True):
     max_running: int | None = None
     max_pending: int | None = None
     slots: tuple[int, ...] = (4,)
+    has_wasm: bool = False
+    """Whether there are real guests, too."""
 
-    def manifest(self) -> bytes:
-        """Write it. The code lies beside it."""
+    def manifest(self, host: str, *, is_shared: bool) -> bytes:
+        """Write it for a host. The code lies beside it."""
+        database = "postgresql://nowhere/obelisk?sslmode=verify-full" if is_shared else "sqlite"
         flow = {
             "timeout": "4s", "on_upgrade": self.on_upgrade, "on_block": self.on_block, "max_hot": self.max_hot,
             "cancellable": self.cancellable, "max_retries": 1_000, "backoff.max": "1s",
@@ -96,6 +111,7 @@ class Setup(msgspec.Struct, frozen=True):
             patient["max_running"] = self.max_running
         stub = {"ffqn": str(APPROVE), "params": [{"name": "order", "type": "u64"}], "returns": "result<bool, string>"}
         tables = [
+            _table("daemon", {"host": host, "database": database}),
             *[
                 _table("[executor]", {"name": f"e{n}", "max_running": size, "lease": f"{LEASE_SECONDS}s"})
                 for n, size in enumerate(self.slots)
@@ -106,6 +122,8 @@ class Setup(msgspec.Struct, frozen=True):
             _table("[stub]", {"name": "approval", **stub}),
             _table("secrets", {"canary": {"env": "CANARY"}}),
         ]
+        if self.has_wasm:
+            tables += [_wasm("activity", "fibo-activity"), _wasm("workflow", "fibo-workflow")]
         if self.max_pending is not None:
             tables.append(_table("limits", {"max_pending": self.max_pending, "when_full": "evict-oldest"}))
         return "\n".join(tables).encode()
@@ -117,19 +135,22 @@ def write_code(directory: Path) -> None:
         (directory / f"{name}.wasm").write_bytes(code)
 
 
-def beginning(source: bytes, directory: Path, host: str, *, is_shared: bool) -> Beginning:
+def beginning(source: bytes, directory: Path) -> Beginning:
     """Say how a daemon is to start, with that in its manifest's file."""
     options = Options(directory / "obelisk.toml", Surroundings(_VARIABLES))
     manifest = draft(source, options.manifest, options.surroundings).manifest
-    database = Postgresql("postgresql://nowhere/obelisk") if is_shared else Sqlite()
-    settings = msgspec.structs.replace(manifest.daemon, host=host, database=database)
-    return Beginning(options, settings, manifest.executors, source, tells_database=True)
+    return Beginning(options, manifest.daemon, manifest.executors, source, tells_database=True)
 
 
 def surrounds(start: Beginning) -> Surrounds:
     """Say what the manifests of a daemon are read with."""
     options = start.options
     return Surrounds(options.manifest, options.surroundings, start.host, options.dev, start.is_shared)
+
+
+def _wasm(kind: str, name: str) -> str:
+    keys = {"name": name, "path": str(guests.path(name)), "digest": guests.digest(name), "max_retries": 1_000}
+    return _table(f"[{kind}]", {**keys, "backoff.max": "1s"})
 
 
 def _file(name: str, code: str) -> dict[str, object]:

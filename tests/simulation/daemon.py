@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from obelisk_daemon.clock import Clock, Instant
 from obelisk_daemon.deployment.activation import Origin
 from obelisk_daemon.deployment.deployer import Deployer
 from obelisk_daemon.deployment.following import POLL, Following
+from obelisk_daemon.deployment.impact import Leave
 from obelisk_daemon.deployment.manifest_file import ManifestFile
 from obelisk_daemon.deployment.proposal import Active, Wish
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
@@ -34,11 +35,11 @@ from obelisk_daemon.supervisor.lease import HostLease
 from obelisk_daemon.supervisor.making import Common, new_executors, recover
 from obelisk_daemon.supervisor.tasks import Tasks
 from tests.simulation.clocks import MachineClock, NeverBack
-from tests.simulation.components import ScriptCompiler, ScriptLinker, surrounds
+from tests.simulation.components import InlineCompiler, ScriptLinker, surrounds
 from tests.simulation.stores import Line, Network, SharedStore, SimulatedAnnouncer, open_store
 
 _GRACE = timedelta(seconds=3)
-_ALLOW_ALL = Wish(frozenset(("remove", "break")))
+_ALL: Final = frozenset[Leave](("remove", "break"))
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class Parts(msgspec.Struct, frozen=True):
     network: Network
     machine: MachineClock
     database_time: Callable[[], Instant]
-    compiler: ScriptCompiler
+    compiler: InlineCompiler
     linker: ScriptLinker
     metrics: Metrics
     draw: random.Random
@@ -109,10 +110,11 @@ class SimulatedDaemon:
         async with asyncio.timeout(patience):
             return await answer
 
-    async def reload(self, source: bytes) -> str:
+    async def reload(self, source: bytes, *, anew: bool) -> str:
         """Propose a manifest, as `manifest reload` does; give what came of it."""
-        verdict = await self.deployer.propose(source, Origin("reload"), _ALLOW_ALL)
-        return f"{verdict.outcome} {verdict.generation} {verdict.message}"
+        verdict = await self.deployer.propose(source, Origin("reload"), Wish(_ALL, anew=anew))
+        why = [one.code for one in verdict.diagnostics if one.severity == "error"]
+        return f"{verdict.outcome} {verdict.generation} {verdict.message}{why or ''}"
 
     def _adopt(self, active: Active) -> None:
         slots = {spec.name: (spec.labels, spec.max_running) for spec in active.executors}

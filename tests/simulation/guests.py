@@ -113,7 +113,7 @@ class _Flow:
     async def _named(self, name: str) -> None:
         self._sets.append((await self._host("join-set-create-named", name))["ok"])
 
-    async def _call(self, ffqn: str, param: str) -> object:
+    async def _call(self, ffqn: str, param: object) -> object:
         interface, _, function = ffqn.rpartition(".")
         return await self._host(function, param, interface=interface)
 

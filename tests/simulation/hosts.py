@@ -14,7 +14,7 @@ from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.offline import Beginning
 from tests.simulation.clocks import MachineClock
-from tests.simulation.components import ScriptCompiler, ScriptLinker, beginning
+from tests.simulation.components import InlineCompiler, ScriptLinker, Setup, beginning
 from tests.simulation.daemon import Parts, SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults
@@ -30,7 +30,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     network: Network
     faults: Faults
     trace: Trace
-    compiler: ScriptCompiler
+    compiler: InlineCompiler
     linker: ScriptLinker
     directory: Path
     metrics: Metrics
@@ -52,15 +52,20 @@ class DaemonMaker(Protocol):
 class Host:
     """One machine. `daemon` is the daemon that runs on it now."""
 
-    def __init__(self, name: str, machine: MachineClock, around: Surroundings, source: bytes) -> None:
+    def __init__(self, name: str, machine: MachineClock, around: Surroundings, setup: Setup) -> None:
         self.name = name
+        self._around = around
         self.machine = machine
         self.processes: list[Process] = []
         self.daemon: SimulatedDaemon | None = None
-        self._around = around
-        self.source = source
+        self.source = b""
         """What its manifest's file has."""
+        self.save(setup)
         self._ended = asyncio.Event()
+
+    def save(self, setup: Setup) -> None:
+        """Write another manifest into its file."""
+        self.source = setup.manifest(self.name, is_shared=self._around.is_shared)
 
     @property
     def is_ready(self) -> bool:
@@ -105,17 +110,13 @@ class Host:
             around.metrics,
             draw,
         )
-        self.daemon = daemon = around.make(parts, self._beginning())
+        self.daemon = daemon = around.make(parts, beginning(self.source, around.directory))
         running = process.start(daemon.run(), "daemon")
         running.add_done_callback(lambda _: self._ended.set())
         await self._ended.wait()
         if not process.is_dead:
             self._look_at_end(daemon, running)
             process.is_dead = True
-
-    def _beginning(self) -> Beginning:
-        around = self._around
-        return beginning(self.source, around.directory, self.name, is_shared=around.is_shared)
 
     def _latest(self) -> Instant:
         """Read the latest time that the daemon here may take for the store's."""

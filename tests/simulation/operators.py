@@ -1,7 +1,6 @@
 """The people and programs outside: they submit, cancel, pause, approve, reload, and ask again where no answer came."""
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from tests.simulation.components import Setup
 from tests.simulation.daemon import SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.hosts import Host
-from tests.simulation.programs import APPROVE, RUN, Author
+from tests.simulation.programs import APPROVE, Author
 from tests.simulation.trace import Trace
 
 
@@ -25,33 +24,35 @@ class Operator:
     """Asks daemons that are ready, one chosen by the seed. `submitted` has what was acknowledged."""
 
     def __init__(self, draw: random.Random, hosts: Sequence[Host], database: Database, trace: Trace) -> None:
-        self.submitted: dict[str, str] = {}
+        self.submitted: list[ExecutionId] = []
         self._draw = draw
         self._hosts = hosts
         self._database = database
         self._trace = trace
         self._numbers = 0
+        self.has_forced = False
+        """Whether code was activated that goes on with any log, or does not."""
+        self._offered = False
 
     async def submit_all(self, author: Author, count: int, within: float) -> None:
         """Submit so many programs, at any time of the given seconds; ask until each is acknowledged."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(count):
-                program, wait = json.dumps(author.program()), self._draw.uniform(0, within)
-                tasks.create_task(self._submit(program, wait))
+                tasks.create_task(self._submit(*author.call(), self._draw.uniform(0, within)))
 
-    async def _submit(self, program: str, wait: float) -> None:
+    async def _submit(self, ffqn: str, params: list[object], wait: float) -> None:
         await asyncio.sleep(wait)
         self._numbers += 1
         new = ExecutionId(f"E_{encode_ulid(START // 1_000 + self._numbers, self._draw.getrandbits(80))}")
 
         async def submit(daemon: SimulatedDaemon) -> bool:
             services, now = daemon.executors.services, daemon.clock.now()
-            event = created(services, services.plan.functions[str(RUN)], [program], now)
-            return await daemon.store.submit(new_execution(new, event, now))
+            event = created(services, services.plan.functions[ffqn], params, now)
+            return await daemon.store.submit(new_execution(new, event, now, services.ids.failure()))
 
         while True:
             if (await self._ask(submit, f"submit {new}"))[0]:
-                self.submitted[new] = program
+                self.submitted.append(new)
                 return
             await asyncio.sleep(self._draw.uniform(0.1, 2.0))
 
@@ -62,7 +63,7 @@ class Operator:
             await self._one_thing(setup)
 
     async def _one_thing(self, setup: Setup) -> None:
-        match self._draw.randrange(8):
+        match self._draw.randrange(11):
             case 0:
                 await self._of_execution("cancel", lambda daemon, one: daemon.executors.canceller.cancel(one))
             case 1:
@@ -76,7 +77,11 @@ class Operator:
             case 4:
                 await self.approve_all()
             case 5:
-                await self._cancel_delay()
+                await self._of_delay("cancel", lambda daemon, one: daemon.store.cancel_delay(one, daemon.clock.now()))
+            case 6:
+                await self._of_delay("hold", lambda daemon, one: daemon.store.set_delay_paused(one, paused=True))
+            case 7:
+                await self._drain(self._draw.choice(self._hosts).name, wanted=True)
             case _:
                 await self.reload(setup)
 
@@ -84,11 +89,21 @@ class Operator:
         if found := self._any("SELECT execution_id FROM execution WHERE status <> 'finished' ORDER BY execution_id"):
             await self._ask(lambda daemon: act(daemon, ExecutionId(found)), f"{what} {found}")
 
-    async def _cancel_delay(self) -> None:
+    async def _of_delay(self, what: str, act: Callable[[SimulatedDaemon, DelayId], Any]) -> None:
         if found := self._any("SELECT delay_id FROM delay ORDER BY delay_id"):
-            await self._ask(
-                lambda daemon: daemon.store.cancel_delay(DelayId(found), daemon.clock.now()), f"cancel {found}"
-            )
+            await self._ask(lambda daemon: act(daemon, DelayId(found)), f"{what} {found}")
+
+    async def _drain(self, host: str, *, wanted: bool) -> None:
+        await self._ask(lambda daemon: daemon.store.set_draining(host, wanted), f"drain {host} {wanted}")
+
+    async def put_right(self) -> None:
+        """Undo what keeps executions from going on: pauses, delays that are held, hosts that drain, missing results."""
+        await self.resume_all()
+        await self.approve_all()
+        for delay in self._all("SELECT delay_id FROM delay WHERE is_paused = 1 ORDER BY delay_id"):
+            await self._ask(lambda daemon, id_=delay: _let_go_on(daemon, id_), f"let {delay} go on")
+        for host in self._all("SELECT host FROM host WHERE draining = 1 ORDER BY host"):
+            await self._drain(host, wanted=False)
 
     async def resume_all(self) -> None:
         """Lift all pauses."""
@@ -115,15 +130,27 @@ class Operator:
             setup,
             flow=draw.choice(("flow", "flow-again", "flow-diverging")),
             work=draw.choice(("work", "work-again")),
-            on_upgrade=draw.choice(("replay", "pin")),
+            on_upgrade=draw.choice(("replay", "replay", "pin", "pin", "force")),
             on_block=draw.choice(("hot", "hot", "unload")),
             max_running=draw.choice((None, None, 2)),
         )
-        host = draw.choice(self._hosts)
-        host.source = source = changed.manifest()
+        self.has_forced = self.has_forced or changed.on_upgrade == "force"
+        await self._save(changed)
+
+    async def offer_code(self, setup: Setup) -> None:
+        """Make code active on which what could not go on may go on, as somebody has to who has forced other code."""
+        self._offered = not self._offered
+        await self._save(msgspec.structs.replace(setup, flow="flow" if self._offered else "flow-diverging"), anew=True)
+
+    async def _save(self, changed: Setup, *, anew: bool = False) -> None:
+        host = self._draw.choice(self._hosts)
+        host.save(changed)
+        source = host.source
         if host.is_ready:
             assert host.daemon is not None
-            await self._ask(lambda daemon: daemon.reload(source), f"reload {changed.flow} {changed.on_upgrade}", [host])
+            await self._ask(
+                lambda daemon: daemon.reload(source, anew=anew), f"reload {changed.flow} {changed.on_upgrade}", [host]
+            )
 
     async def _ask(
         self, request: Callable[[SimulatedDaemon], Any], what: str, hosts: Sequence[Host] = ()
@@ -143,9 +170,14 @@ class Operator:
         self._trace.note("operator", f"{what}: {answer}")
         return True, answer
 
-    def _all(self, sql: str, *values: object) -> list[ExecutionId]:
+    def _all(self, sql: str, *values: object) -> list[Any]:
         return [row[0] for row in self._database.raw.execute(sql, values)]
 
     def _any(self, sql: str) -> str | None:
         found = self._all(sql)
         return self._draw.choice(found) if found else None
+
+
+async def _let_go_on(daemon: SimulatedDaemon, delay: DelayId) -> None:
+    """Let a delay go on, as the API does."""
+    daemon.executors.note_timer(await daemon.store.set_delay_paused(delay, paused=False))

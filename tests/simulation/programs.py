@@ -20,22 +20,32 @@ DO: Final = Ffqn("sim:work/work", "do")
 TRY: Final = Ffqn("sim:once/once", "try")
 """One that is repeated once."""
 APPROVE: Final = Ffqn("sim:approval/approval", "approve")
+FIBO: Final = Ffqn("testing:fibo/fibo", "fibo")
+FIBOA: Final = Ffqn("testing:fibo/workflow", "fiboa")
+"""An activity and a workflow in wasm, which some simulations have."""
 _STRING: Final = Primitive("string")
 TYPES: Final = {
     str(RUN): FunctionType((("program", _STRING),), ResultType(_STRING, _STRING)),
     str(DO): FunctionType((("spec", _STRING),), ResultType(_STRING, _STRING)),
     str(TRY): FunctionType((("spec", _STRING),), ResultType(_STRING, _STRING)),
+    str(FIBO): FunctionType((("n", Primitive("u8")),), ResultType(Primitive("u64"), _STRING)),
     str(APPROVE): FunctionType((("order", Primitive("u64")),), ResultType(Primitive("bool"), _STRING)),
 }
 _DEEPEST: Final = 2
 
 
 class Author:
-    """Draws programs. With `traps` some of them trap."""
+    """Draws programs. With `has_wasm` some of them call a function in wasm."""
 
-    def __init__(self, draw: random.Random, *, traps: bool) -> None:
+    def __init__(self, draw: random.Random, *, has_wasm: bool) -> None:
         self._draw = draw
-        self._traps = traps
+        self._has_wasm = has_wasm
+
+    def call(self) -> tuple[str, list[object]]:
+        """Draw a function to call, and its parameters."""
+        if self._has_wasm and self._draw.random() < 0.4:
+            return str(FIBOA), [self._draw.randint(1, 30), self._draw.randint(1, 8)]
+        return str(RUN), [json.dumps(self.program())]
 
     def program(self, depth: int = 0) -> Program:
         """Draw a program; below `depth` its children have ever fewer children."""
@@ -54,6 +64,8 @@ class Author:
         if sets and draw.random() < 0.6:
             return self._in_set(draw.randrange(sets), depth)
         match draw.randrange(14):
+            case 0 | 1 if self._has_wasm:
+                return ["call", str(FIBO), draw.randint(1, 30)]
             case 0 | 1 | 2 | 3:
                 return ["call", str(DO), self.work()]
             case 4:
@@ -69,7 +81,7 @@ class Author:
             case 11:
                 return ["compute", draw.choice((0, 1, 50))]
             case 12 if draw.random() < 0.3:
-                return ["trap"] if self._traps and draw.random() < 0.5 else ["fail"]
+                return [draw.choice(("trap", "fail"))]
             case _:
                 return ["log", f"line {draw.randrange(1_000)}"]
 

@@ -173,7 +173,7 @@ class Reference:
         self._before_request()
         self._sets.append(self._new_set(f"n:{name}"))
 
-    def _call(self, ffqn: str, param: str) -> object:
+    def _call(self, ffqn: str, param: object) -> object:
         self._before_request()
         opened = self._new_set(self._next_name("o"))
         self._child(opened, ffqn, [param])

@@ -30,8 +30,9 @@ def without(statement: str, condition: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(SQL, statement, before.replace(condition, instead))
 
 
-def test_a_write_that_is_not_fenced_by_its_run_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    without("update_by_run", "AND run_id = ?", monkeypatch)
+@pytest.mark.parametrize("fence", ["AND version = ? AND run_id = ?", "AND run_id = ?"])
+def test_a_write_that_is_not_fenced_by_its_run_is_found(fence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without("update_by_run", fence, monkeypatch)
     assert "update_by_run" in str(first_found())
 
 

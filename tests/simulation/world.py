@@ -11,7 +11,7 @@ import msgspec
 
 from obelisk_daemon.metrics import Metrics
 from tests.simulation.checking import violations
-from tests.simulation.components import CANARY, ScriptCompiler, ScriptLinker, Setup, write_code
+from tests.simulation.components import CANARY, InlineCompiler, ScriptLinker, Setup, write_code
 from tests.simulation.daemon import SimulatedDaemon
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults, Rates
@@ -28,6 +28,7 @@ TROUBLED_FOR = 25.0
 """Seconds of virtual time with faults."""
 PATIENCE = 900.0
 """Seconds of virtual time after the last fault, in which everything must finish."""
+_OFFER_EVERY = 30.0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -61,10 +62,8 @@ def simulate(seed: int, *, make: DaemonMaker = SimulatedDaemon, tell: Callable[[
         world = _World(seed, Frame(loop, trace, Path(directory), make))
         with captured_logs(trace, world.found):
             run_simulated(loop, world.run())
-    executions = world.executions
-    trace.note("world", f"{loop.turns} turns")
     return Report(
-        seed, tuple(world.findings), trace.digest, tuple(trace.recent), executions, loop.true_time, loop.steps
+        seed, tuple(world.findings), trace.digest, tuple(trace.recent), world.executions, world.seconds, world.steps
     )
 
 
@@ -85,7 +84,8 @@ class _World:
         frame.trace.secret = CANARY
         self._directory = frame.directory
         self.findings: list[str] = []
-        self.executions = 0
+        self.executions = self.steps = 0
+        self.seconds = 0.0
         self._starts: Counter[str] = Counter()
         self.faults = Faults(random.Random(f"{seed}/faults"), Rates.drawn(self._draw))
         self._database = Database(self.found)
@@ -113,6 +113,8 @@ class _World:
         except StuckError as stuck:
             self.found(str(stuck))
         finally:
+            self.seconds, self.steps = self._loop.true_time, self._loop.steps
+            self._trace.note("world", f"over after {self.steps} steps in {self._loop.turns} turns")
             self.findings += self._loop.unseen
             self._is_over = True
             self._database.close()
@@ -128,7 +130,7 @@ class _World:
             network=self._network,
             faults=self.faults,
             trace=self._trace,
-            compiler=ScriptCompiler(),
+            compiler=InlineCompiler(),
             linker=ScriptLinker(self),
             directory=self._directory,
             metrics=Metrics(),
@@ -139,16 +141,19 @@ class _World:
             make=self._make,
         )
         self._setup = Setup(
-            on_block=draw.choice(("hot", "hot", "unload")), max_hot=draw.choice((1, 100)),
-            cancellable=draw.random() < 0.5, slots=draw.choice(((1,), (2,), (5,), (1, 3))),
-        )  # fmt: skip
+            on_block=draw.choice(("hot", "hot", "unload")),
+            max_hot=draw.choice((1, 100)),
+            cancellable=draw.random() < 0.5,
+            max_pending=draw.choice((None, None, 3)),
+            slots=draw.choice(((1,), (2,), (5,), (1, 3))),
+            has_wasm=draw.random() < 0.12,
+        )
         count = draw.randint(2, 3) if is_shared else 1
         clocks = [strange_clock(draw, lambda: self._loop.true_time) for _ in range(count)]
-        source = self._setup.manifest()
-        return [Host(f"h{n}", clock, around, source) for n, clock in enumerate(clocks, start=1)]
+        return [Host(f"h{n}", clock, around, self._setup) for n, clock in enumerate(clocks, start=1)]
 
     async def _live(self, operator: Operator, weather: Weather) -> None:
-        author = Author(random.Random(self._draw.getrandbits(64)), traps=True)
+        author = Author(random.Random(self._draw.getrandbits(64)), has_wasm=self._setup.has_wasm)
         submitting = asyncio.create_task(operator.submit_all(author, self._draw.randint(2, 6), TROUBLED_FOR / 2))
         others = [
             asyncio.create_task(weather.strike(is_over=lambda: self._is_calm)),
@@ -161,12 +166,14 @@ class _World:
         self._trace.note("world", "the faults are over")
         for task in others:
             task.cancel()
-        until = self._loop.true_time + PATIENCE
+        until, offer_at = self._loop.true_time + PATIENCE, self._loop.true_time + _OFFER_EVERY
         while not submitting.done() or self._unfinished():
             if self._loop.true_time > until:
                 raise StuckError(f"not finished {PATIENCE:g} s after the last fault: {self._unfinished()[:5]}")
-            await operator.resume_all()
-            await operator.approve_all()
+            await operator.put_right()
+            if operator.has_forced and self._loop.true_time > offer_at:
+                offer_at = self._loop.true_time + _OFFER_EVERY
+                await operator.offer_code(self._setup)
             await asyncio.sleep(1.0)
         await submitting
 

@@ -10,8 +10,14 @@ from tests.bench.plots import render
 from tests.bench.profiling import summary
 from tests.bench.rows import Goal
 from tests.bench.run import Run
+from tests.bench.workloads import BY_DEFAULT, WORKLOADS
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_every_workload_says_what_it_measures_and_by_default_most_of_them_run() -> None:
+    assert all(measure.__doc__ for measure in WORKLOADS.values())
+    assert {"serial", "peers", "reload"} <= set(BY_DEFAULT) < set(WORKLOADS)
 
 
 def measured(**workloads: list[dict[str, object]]) -> dict[str, object]:

@@ -12,6 +12,7 @@ from obelisk_daemon.execution.attempt import (
     conclude_activity,
     conclude_lost,
     conclude_overrun,
+    failure_outcome,
     was_lost_too_often,
 )
 from obelisk_daemon.execution.events import Finished, RetryPolicy, TemporarilyFailed, TemporarilyTimedOut, Unlocked
@@ -228,3 +229,15 @@ def test_what_says_no_more_than_the_event_is_not_recorded(ended: Outcome | Overr
 def test_an_error_that_ends_it_keeps_its_value_beside_the_record() -> None:
     end = leaving(HTTP, ERROR, ONCE)
     assert end.event == Finished(ERROR, FAILURE)
+
+
+def test_a_timeout_that_left_something_is_recorded_with_what_took_so_long() -> None:
+    ended = leaving(HTTP, Overrun("longer than 1 s, last GET http://a.test/"))
+    assert ended.failure is not None
+    assert ended.failure.message == "longer than 1 s, last GET http://a.test/"
+
+
+def test_the_outcome_of_a_record_has_its_kind_its_id_and_its_message() -> None:
+    assert failure_outcome(FailureRecord(FAILURE, "trap", "unreachable", "")) == Failed("trap", FAILURE, "unreachable")
+    with pytest.raises(AssertionError, match="an error of the function's own is an outcome itself"):
+        failure_outcome(FailureRecord(FAILURE, "error", "the function returned an error", ""))

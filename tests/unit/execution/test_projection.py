@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from obelisk_daemon.execution.outcome import Failed, FailureKind, Returned
-from obelisk_daemon.execution.projection import ChildFailedError, value_for_caller
+from obelisk_daemon.execution.projection import ChildFailedError, returned, value_for_caller
 from obelisk_daemon.execution.wit_types import (
     EnumType,
     FunctionType,
@@ -144,3 +144,9 @@ def test_a_returned_result_is_given_as_it_is(value: dict[str, object]) -> None:
 @pytest.mark.parametrize(("result", "value"), [(Primitive("u64"), 55), (None, None), (OptionType(STRING), None)])
 def test_the_value_of_a_function_without_a_result_type_is_given_bare(result: WitType | None, value: object) -> None:
     assert value_for_caller(FunctionType((), result), Returned({"ok": value})) == value
+
+
+def test_what_a_function_returned_is_its_result_or_is_put_into_one() -> None:
+    assert returned(FunctionType((), ResultType(STRING)), {"err": "x"}) == Returned({"err": "x"})
+    assert returned(FunctionType((), STRING), "x") == Returned({"ok": "x"})
+    assert returned(FunctionType(()), None) == Returned({"ok": None})
