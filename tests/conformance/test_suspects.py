@@ -199,12 +199,16 @@ async def test_an_attempt_that_ends_clears_it(lives: Lives) -> None:
 async def test_an_attempt_that_ended_clears_it_also_where_nobody_could_note_that(lives: Lives) -> None:
     world = lives.world
     await suspected(lives, 1)
-    for _ in range(6):
-        alone = await lives.alone()
-        assert alone is not None
-        run = RunScript(alone.held)
-        await world.append(run.append(world.now, failed(alone)))
-        assert len(await lives.shared()) == 1
+    for _ in range(2):
+        assert await lives.alone() is not None
+        await lives.death()
+    alone = await lives.alone()
+    assert alone is not None
+    await world.append(RunScript(alone.held).append(world.now, failed(alone)))
+    assert len(await lives.shared()) == 1
+    await lives.death()
+    for _ in range(2):
+        assert await lives.alone() is not None
         assert (await lives.death()).quarantined == ()
 
 
