@@ -338,6 +338,10 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
             tags=created.tags,
         )
 
+    async def outline(self, execution_id: ExecutionId) -> tuple[Summary, Event, Event | None]:
+        summary, log = await self.summary(execution_id), self.logs[execution_id]
+        return summary, log[0].event, log[-1].event
+
     async def failed_on(self, execution_id: ExecutionId, digest: str, abi: int) -> tuple[int | None, str] | None:
         return self.failed_digests.get((execution_id, digest))
 

@@ -8,7 +8,6 @@ from obelisk_daemon.execution.events import Created, Event, Finished, Paused
 from obelisk_daemon.execution.outcome import Failed, FailureRecord
 from obelisk_daemon.execution.wit_json import to_json
 from obelisk_daemon.ids import ExecutionId, FailureId
-from obelisk_daemon.storage.records import Summary
 
 
 async def shown(services: Services, execution_id: ExecutionId) -> ExecutionDocument:
@@ -17,33 +16,27 @@ async def shown(services: Services, execution_id: ExecutionId) -> ExecutionDocum
     Raises:
         NotFoundError: `execution_not_found`.
     """
-    summary = await services.reader.summary(execution_id)
-    return describing.execution(summary, services.catalog(), await _background(services, summary))
-
-
-async def created_of(services: Services, execution_id: ExecutionId) -> Created | None:
-    """Read how an execution was made; None where there is none."""
-    try:
-        await services.reader.summary(execution_id)
-    except NotFoundError:
-        return None
-    event = await _event(services, execution_id, 0)
-    assert isinstance(event, Created)
-    return event
-
-
-async def _background(services: Services, summary: Summary) -> describing.Background:
-    created = await _event(services, summary.execution_id, 0)
+    summary, created, last = await services.reader.outline(execution_id)
     assert isinstance(created, Created)
-    last = await _event(services, summary.execution_id, summary.version - 1)
     message = last.message if isinstance(last, Paused) else None
-    return describing.Background(
+    background = describing.Background(
         failure=await _failure(services, _failure_id(last)),
         pause_message=message if summary.lifecycle == "paused" else None,
         params=to_json(created.params),
         scheduled_by=created.scheduled_by,
         retried_from=created.retried_from,
     )
+    return describing.execution(summary, services.catalog(), background)
+
+
+async def created_of(services: Services, execution_id: ExecutionId) -> Created | None:
+    """Read how an execution was made; None where there is none."""
+    try:
+        _, created, _ = await services.reader.outline(execution_id)
+    except NotFoundError:
+        return None
+    assert isinstance(created, Created)
+    return created
 
 
 def _failure_id(last: Event | None) -> FailureId | None:
@@ -55,11 +48,6 @@ def _failure_id(last: Event | None) -> FailureId | None:
             return failure_id
         case _:
             return None
-
-
-async def _event(services: Services, execution_id: ExecutionId, version: int) -> Event | None:
-    found = await services.reader.entries(execution_id, version, 1)
-    return found[0].event if found else None
 
 
 async def _failure(services: Services, failure_id: FailureId | None) -> FailureRecord | None:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError
-from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Response
+from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Event, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
@@ -183,6 +183,14 @@ class ExecutionReader(Protocol):
 
     async def summary(self, execution_id: ExecutionId) -> Summary:
         """Read one row.
+
+        Raises:
+            NotFoundError: `execution_not_found`.
+        """
+        ...
+
+    async def outline(self, execution_id: ExecutionId) -> tuple[Summary, Event, Event | None]:
+        """Read one row with the first event of its log and the last; None: it is being deleted.
 
         Raises:
             NotFoundError: `execution_not_found`.

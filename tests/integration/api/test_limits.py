@@ -110,7 +110,7 @@ async def ended(slow: socket.socket) -> bool:
 
 
 async def test_a_header_has_to_end_in_time_however_slowly_it_comes(world: FakeWorld, path: Path) -> None:
-    limits = Limits(header_seconds=0.2)
+    limits = Limits(header_seconds=1.0)
     async with served(world, path, limits) as server, connected(server) as (reader, writer):
 
         async def drip() -> None:

@@ -7,7 +7,8 @@ from typing import Final, Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
-from obelisk_daemon.execution.events import Entry, Response
+from obelisk_daemon.execution import codec
+from obelisk_daemon.execution.events import Entry, Event, Response
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
@@ -51,6 +52,14 @@ class Reads:
         if row is None:
             raise rows.not_found(execution_id)
         return rows.summary_of(row)
+
+    async def outline(self, execution_id: ExecutionId) -> tuple[Summary, Event, Event | None]:
+        """Read one row with the first event of its log and the last."""
+        row = await self._one("outline", (execution_id,))
+        if row is None or row["first"] is None:
+            raise rows.not_found(execution_id)
+        last = None if row["last"] is None else codec.decode_event(row["last"])
+        return rows.summary_of(row), codec.decode_event(row["first"]), last
 
     async def summaries(self, chosen: ListFilter) -> SummaryPage:
         """Read a page, newest first."""

@@ -83,6 +83,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 -- name: execution_row
 SELECT * FROM execution WHERE execution_id = ?;
 
+-- What is being deleted may have lost the end of its log.
+-- name: outline
+SELECT e.*, f.body AS first, l.body AS last
+FROM execution e
+LEFT JOIN event f ON f.execution_id = e.execution_id AND f.version = 0
+LEFT JOIN event l ON l.execution_id = e.execution_id AND l.version = e.version - 1
+WHERE e.execution_id = ?;
+
 -- name: executions_of
 SELECT * FROM execution WHERE execution_id IN (SELECT value FROM json_each(?));
 
