@@ -26,7 +26,7 @@ from tests.simulation.weather import Weather
 
 TROUBLED_FOR = 25.0
 """Seconds of virtual time with faults."""
-PATIENCE = 900.0
+PATIENCE = 300.0
 """Seconds of virtual time after the last fault, in which everything must finish."""
 _OFFER_EVERY = 30.0
 
