@@ -18,6 +18,8 @@ from tests.bench.run import Run
 COMPONENTS: Final = 10
 UNFINISHED: Final = 10_000
 _READY: Final = 0.7
+_READY_KILLED: Final = 1.0
+_FIRST_STEP: Final = 0.5
 _RSS: Final = 90.0
 _CPU: Final = 0.5
 _IDLE: Final = 10.0
@@ -43,6 +45,12 @@ def start(run: Run) -> Iterator[Row]:
         _fill(directory)
         (unfinished,) = run.in_turns(partial(_ready, directory, text))
         yield Row(f"start: warm, {UNFINISHED:,} unfinished", Run.median(unfinished), "s")
+        (killed,) = run.in_turns(partial(_after_a_kill, directory, text))
+        ready, step = ([one[place] for one in killed] for place in (0, 1))
+        yield Row(
+            f"start: killed, {UNFINISHED:,} unfinished", Run.median(ready), "s", goal=Goal(_READY_KILLED, most=True)
+        )
+        yield Row("start: from there to the end of a call", Run.median(step), "s", goal=Goal(_FIRST_STEP, most=True))
     with scratch() as directory:
         text = manifest(list(_LANGUAGES))
         yield Row("start: cold, a guest in Python", _ready(directory, text), "s")
@@ -53,6 +61,16 @@ def start(run: Run) -> Iterator[Row]:
 def _ready(directory: Path, text: str) -> float:
     with running(directory, text) as (_, seconds):
         return seconds
+
+
+def _after_a_kill(directory: Path, text: str) -> tuple[float, float]:
+    """Kill a daemon, and measure the next one: to ready, and from there to the result of its first call."""
+    with running(directory, text) as (daemon, _):
+        daemon.process.kill()
+    with running(directory, text) as (daemon, seconds):
+        began = time.perf_counter()
+        daemon.result(daemon.submit("testing:fibo/fibo.fibo", [10]))
+        return seconds, time.perf_counter() - began
 
 
 def _cold(text: str) -> float:

@@ -14,7 +14,7 @@ from obelisk_daemon.storage.upkeep import TimerStore
 _BATCH: Final = 500
 _RETRY: Final = timedelta(seconds=1)
 _log = structlog.get_logger("timers")
-_LONGEST_SLEEP: Final = timedelta(minutes=1)
+_LONGEST_SLEEP: Final = timedelta(seconds=5)
 """A wall clock may be set; no sleep relies on it for longer than this."""
 
 
@@ -32,6 +32,8 @@ class Timers:
         """Take notice of something that is due then."""
         if self._next is None or due_at < self._next:
             self._next = due_at
+            self._sooner.set()
+        elif self._next <= self._clock.now():  # the clock was set forward while this sleeps
             self._sooner.set()
 
     async def run(self) -> None:

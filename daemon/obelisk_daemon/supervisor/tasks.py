@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 import structlog
 
+from obelisk_daemon.errors import OutcomeUnknownError
+
 T = TypeVar("T")
 _log: Final = structlog.get_logger("obeliskd")
 
@@ -31,7 +33,8 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.critical("task_failed", task=task.get_name(), exc_info=error)
+            if not isinstance(error, OutcomeUnknownError):  # the store has told of that, and is no bug of this task
+                _log.critical("task_failed", task=task.get_name(), exc_info=error)
             self._on_failed(os.EX_SOFTWARE)
 
 

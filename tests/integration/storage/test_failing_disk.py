@@ -205,3 +205,23 @@ def test_a_disk_that_is_really_full_is_storage_full_and_the_store_works_on_when_
     command = [unshare, "-Urm", "sh", "-c", inside]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
     assert (done.stdout.split(), done.stderr) == (["storage_full", "storage_full", "True", "consistent"], "")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_nothing_is_acknowledged_in_a_file_that_was_deleted_or_replaced(
+    tmp_path: Path, suffix: str, is_replaced: bool
+) -> None:
+    broken: list[OutcomeUnknownError] = []
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
+        assert await store.submit(new_execution(created(), 1))
+        file = tmp_path / f"obelisk.db{suffix}"
+        if is_replaced:
+            shutil.copyfile(file, tmp_path / "other")
+            (tmp_path / "other").replace(file)
+        else:
+            file.unlink()
+        with pytest.raises(OutcomeUnknownError, match="was deleted or replaced") as refused:
+            await store.submit(new_execution(created(), 2))
+        assert refused.value.code == "database_moved"
+        assert len(broken) == 1

@@ -120,3 +120,21 @@ def test_a_reader_can_not_write(tmp_path: Path) -> None:
         reader.execute("DELETE FROM execution")
     reader.close()
     writer.close()
+
+
+def test_an_empty_file_beside_a_log_is_refused_and_both_are_left_alone(tmp_path: Path) -> None:
+    file, wal = tmp_path / "obelisk.db", tmp_path / "obelisk.db-wal"
+    file.touch()
+    wal.write_bytes(b"what was committed last")
+    assert refusal(file).code == "database_unusable"
+    assert (file.read_bytes(), wal.read_bytes()) == (b"", b"what was committed last")
+
+
+@pytest.mark.parametrize("kept", [100, 4_096, 40_000])
+def test_a_database_that_was_cut_short_is_refused_and_left_alone(tmp_path: Path, kept: int) -> None:
+    file = tmp_path / "obelisk.db"
+    open_for_writing(file).close()
+    file.write_bytes(before := file.read_bytes()[:kept])
+    assert refusal(file).code == "database_unusable"
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]

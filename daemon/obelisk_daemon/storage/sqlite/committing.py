@@ -10,17 +10,24 @@ from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import VersionConflictError
 from obelisk_daemon.storage.sql.writer import GroupLostError, Transaction, WriteTicket
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
+from obelisk_daemon.storage.sqlite.presence import OpenFiles
 
 
 class SqliteGroupCommit:
     """`GroupCommit` on the one connection that writes."""
 
-    def __init__(self, thread: SqliteThread) -> None:
+    def __init__(self, thread: SqliteThread, files: OpenFiles | None = None) -> None:
         self._thread = thread
+        self._files = files
 
     async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
         """Run every transaction of the group and commit once."""
-        await self._thread.call(lambda connection: _commit_group(connection, group))
+        await self._thread.call(lambda connection: self._commit(connection, group))
+
+    def _commit(self, connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> None:
+        _commit_group(connection, group)
+        if self._files is not None and (missing := self._files.missing()):
+            raise OutcomeUnknownError("database_moved", f"{missing} was deleted or replaced while it was in use")
 
 
 def _unavailable(cause: sqlite3.Error) -> ObeliskError:

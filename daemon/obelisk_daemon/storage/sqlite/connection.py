@@ -1,5 +1,6 @@
 """The driver of SQLite: connections on threads of their own, and statements by name."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,14 @@ class SqliteThread(aiosqlite.Connection):
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connect, 64)
         self._named: SqliteConnection | None = None
+
+    async def open(self) -> None:
+        """Connect; when that fails, the thread has ended, which would tell a loop of it that may be closed by then."""
+        try:
+            await self
+        except BaseException:
+            await asyncio.to_thread(self._thread.join)
+            raise
 
     async def call(self, function: Callable[[SqliteConnection], T], /) -> T:
         """Run a function on it."""

@@ -41,6 +41,7 @@ def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite
             later version of the daemon), or `migration_refused`: it can't be copied before its migration.
     """
     scripts = migrations() if scripts is None else scripts
+    _require_whole(file)
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
@@ -53,6 +54,15 @@ def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite
         _migrate(connection, version, scripts, file)
         connection.execute(_WRITE_AGAIN)
     return connection
+
+
+def _require_whole(file: Path) -> None:
+    """Refuse a file that has lost all of its content: SQLite would delete its WAL, where something of it may be."""
+    wal = Path(f"{file}-wal")
+    if file.exists() and file.stat().st_size == 0 and wal.exists() and wal.stat().st_size:
+        raise OperatorError(
+            "database_unusable", f"{file} is empty, and {wal} is not: restore a backup, or move both away"
+        )
 
 
 @contextmanager

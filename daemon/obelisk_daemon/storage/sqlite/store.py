@@ -13,6 +13,7 @@ from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
 from obelisk_daemon.storage.sqlite.connection import SqliteReader, SqliteThread
+from obelisk_daemon.storage.sqlite.presence import OpenFiles
 from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
 
 
@@ -32,10 +33,10 @@ async def open_store(
         OperatorError: the file can't be used.
     """
     connection = SqliteThread(lambda: open_for_writing(file))
-    await connection
+    await connection.open()
     try:
         async with _open_reads(file, readers) as reads:
-            group_commit = SqliteGroupCommit(connection)
+            group_commit = SqliteGroupCommit(connection, OpenFiles(file))
             store = SqlStore(group_commit, reads, on_broken, metrics or Metrics().storage)
             task = asyncio.create_task(store.writer.run(), name="writer")
             try:
@@ -52,7 +53,7 @@ async def _open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
     threads = [SqliteReader(lambda: open_for_reading(file)) for _ in range(size)]
     try:
         for thread in threads:
-            await thread
+            await thread.open()
         yield Reads(threads, lambda _: _sizes(file))
     finally:
         for thread in threads:
