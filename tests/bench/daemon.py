@@ -20,10 +20,14 @@ _IDS = IdSource(lambda: time.time_ns() // 1_000_000, secrets.randbits)
 class Daemon:
     """A running daemon."""
 
-    def __init__(self, directory: Path, client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(
+        self, directory: Path, client: httpx.Client, process: "subprocess.Popen[bytes]", port: int | None = None
+    ) -> None:
         self.directory = directory
         self.client = client
         self.process = process
+        self.pages = f"http://127.0.0.1:{port}"
+        """The web UI, where the daemon listens on a port."""
 
     def submit(self, ffqn: str, params: list[object]) -> str:
         """Submit and give the execution's id."""
@@ -51,13 +55,14 @@ def manifest(components: list[str], **workflow: object) -> str:
 
 
 @contextmanager
-def running(directory: Path, text: str) -> Iterator[tuple[Daemon, float]]:
-    """Run a daemon on a manifest; give it, and the seconds it took to be ready."""
+def running(directory: Path, text: str, port: int | None = None) -> Iterator[tuple[Daemon, float]]:
+    """Run a daemon on a manifest, with the web UI on `port`; give it, and the seconds it took to be ready."""
     file = directory / "obelisk.toml"
     file.write_text(text)
     socket = directory / "api.sock"
     command = [sys.executable, "-c", "from obelisk_daemon.obeliskd import main; main()"]
     command += ["--manifest", str(file), "--state-dir", str(directory / "state"), "--listen", f"unix:{socket}"]
+    command += [] if port is None else ["--dev", "--listen", f"127.0.0.1:{port}"]
     started = time.perf_counter()
     process = subprocess.Popen(command)
     try:
@@ -65,7 +70,7 @@ def running(directory: Path, text: str) -> Iterator[tuple[Daemon, float]]:
             transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://obelisk", timeout=90
         ) as client:
             _wait_ready(client, process)
-            yield Daemon(directory, client, process), time.perf_counter() - started
+            yield Daemon(directory, client, process, port), time.perf_counter() - started
     finally:
         process.terminate()
         process.wait(30)

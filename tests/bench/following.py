@@ -1,4 +1,4 @@
-"""How soon whoever follows hears of a commit: from the time that it has to the bytes at a client, through a socket.
+"""How soon whoever follows hears of a commit: from the time that it has to the bytes at a client, and to a page.
 
 `OBELISK_BENCH_FINISHED=1000000` puts so many finished executions, and 10,000 live ones, into the database before.
 """
@@ -9,13 +9,14 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from tests import guests
+from tests.bench import browsing
 from tests.bench.daemon import Daemon, manifest, running, scratch
 from tests.bench.filling import Filling, fill
 from tests.bench.rows import Row
@@ -23,6 +24,9 @@ from tests.bench.run import Run
 
 FIBOA = "testing:fibo/workflow.fiboa"
 FIBO = "testing:fibo/fibo.fibo"
+FAILING = "testing:faults/faults.fail-with"
+_PATIENT: dict[str, object] = {"max_retries": 120, "backoff": {"initial": "100ms", "max": "100ms"}}
+"""Of an activity that fails for twelve seconds: two events each time."""
 _SECONDS = 6.0
 _CLIENTS = 10
 _AT = {"execution": "changed_at", "event": "created_at", "child": "changed_at"}
@@ -93,10 +97,10 @@ class Listeners:
 
 def follow(_run: Run) -> Iterator[Row]:
     """Measure the daemon's stream idle and at full load, with 1 and 100 listeners, and an execution's stream."""
-    text = manifest(["fibo-activity", "fibo-workflow"])
+    text = "\n".join([manifest(["fibo-activity", "fibo-workflow"]), guests.manifest_entry("faults", **_PATIENT)])
     with scratch() as directory:
         _fill(directory)
-        with running(directory, text) as (daemon, _):
+        with running(directory, text, browsing.free_port()) as (daemon, _):
             _work(daemon, 2.0)
             yield Row("full load, 0 listeners", _work(daemon, _SECONDS), "calls/s")
             for number in (1, 100):
@@ -111,6 +115,26 @@ def follow(_run: Run) -> Iterator[Row]:
                 yield Row(f"full load, {number} listeners", calls, "calls/s")
             for number in (1, 100):
                 yield from _one_execution(daemon, directory / "api.sock", number)
+            yield from _in_a_browser(daemon)
+
+
+def _in_a_browser(daemon: Daemon) -> Iterator[Row]:
+    if browsing.CHROMIUM is None:
+        yield Row("in a browser: skipped", 0, "", "there is no Chromium: apt-get install chromium")
+        return
+    loads: dict[str, Callable[[], object]] = {
+        "alone": lambda: time.sleep(_SECONDS),
+        "full load": lambda: _work(daemon, _SECONDS),
+    }
+    with browsing.launched() as browser:
+        for name, work in loads.items():
+            execution_id = daemon.submit(FAILING, ["again"])
+            found = browsing.log_latencies(browser, daemon, execution_id, work)
+            yield from _percentiles(f"a page of an execution, {name}", found)
+            daemon.result(execution_id)
+        rows, ends = browsing.list_latencies(browser, daemon, lambda: daemon.submit(FIBO, [10]), 30)
+        yield from _percentiles("the page with the list, a new row", rows)
+        yield from _percentiles("the page with the list, its end", ends)
 
 
 def _one_execution(daemon: Daemon, socket: Path, number: int) -> Iterator[Row]:
@@ -140,14 +164,18 @@ def _work(daemon: Daemon, seconds: float) -> float:
 
 
 def _rows(name: str, listeners: Listeners) -> Iterator[Row]:
-    found = sorted(listeners.latencies)
+    yield from _percentiles(name, listeners.latencies)
+    if listeners.ended:
+        yield Row(f"{name}: cut off", listeners.ended, "")
+
+
+def _percentiles(name: str, latencies: list[float]) -> Iterator[Row]:
+    found = sorted(latencies)
     assert found, "nothing was told"
     yield Row(f"{name}: p50", statistics.median(found) * 1_000, "ms")
     yield Row(f"{name}: p95", found[int(len(found) * 0.95)] * 1_000, "ms")
     yield Row(f"{name}: slowest", found[-1] * 1_000, "ms")
     yield Row(f"{name}: messages told", len(found), "")
-    if listeners.ended:
-        yield Row(f"{name}: cut off", listeners.ended, "")
 
 
 def _fill(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """What happens is seen as it happens, and what happened can be gone through again."""
 
+import json
 import re
 
 from playwright.sync_api import expect
@@ -10,6 +11,13 @@ from tests.e2e.daemon import Api, execution_id
 NAP = "testing:sleeper/sleeper.nap"
 APPROVAL = "shop:orders/approval.approve"
 DETAILS = {"lines": [], "kind": "gift", "extras": [], "pay": "cash", "raw": [], "rate": 1.0}
+
+COUNTING = """
+  window.drawn = 0;
+  const count = (all) => (drawn += all.filter((one) => one.target.className === "spacer").length);
+  new MutationObserver(count).observe(document, { subtree: true, childList: true });
+"""
+"""Counts how often the list of events is drawn."""
 
 
 def test_an_execution_is_followed_to_its_end(api: Api, open_page: Open) -> None:
@@ -25,6 +33,31 @@ def test_an_execution_is_followed_to_its_end(api: Api, open_page: Open) -> None:
     expect(page.get_by_role("region", name="Result")).to_contain_text("the delay was cancelled")
     expect(page.locator("svg.timeline rect.bar.open")).to_have_count(0)
     expect(page.get_by_role("region", name="Why it isn't running")).to_have_count(0)
+
+
+def test_a_page_whose_events_come_in_floods_is_drawn_a_few_times_and_shows_the_last(api: Api, open_page: Open) -> None:
+    api.submit(execution_id(222), NAP, 3_600_000)
+    api.until(
+        execution_id(222), lambda event: event["type"] == "history_event" and event["event"]["type"] == "join_next"
+    )
+    first, many = api.show(execution_id(222))["version"], 2_000
+    opened = {
+        "type": "history_event",
+        "created_at": "2026-01-01T00:00:00Z",
+        "event": {"type": "join_set_create", "join_set": "n:a"},
+    }
+    flood = [{**opened, "version": first + number} for number in range(many)]
+    body = "".join(f"event: event\ndata: {json.dumps(event)}\n\n" for event in flood)
+    page = open_page("#/functions")
+    page.evaluate(COUNTING)
+    told = [body]
+    page.route(
+        "**/follow*",
+        lambda route: route.fulfill(content_type="text/event-stream", body=told.pop()) if told else route.fallback(),
+    )
+    page.goto(page.url.partition("#")[0] + f"#/executions/{execution_id(222)}")
+    expect(page.get_by_label("Version", exact=True)).to_have_value(str(first + many - 1))
+    assert page.evaluate("drawn") < many / 10
 
 
 def test_the_list_shows_what_comes_and_what_it_becomes(api: Api, open_page: Open) -> None:

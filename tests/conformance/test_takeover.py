@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from obelisk_daemon.clock import after
 from obelisk_daemon.execution.events import (
     ChildFinished,
     Created,
@@ -16,6 +17,7 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.outcome import Failed
 from obelisk_daemon.execution.retry import backoff
+from obelisk_daemon.execution.suspicion import SHARED_AFTER
 from obelisk_daemon.executor.takeover import take_over
 from obelisk_daemon.storage.records import NewResponse, VersionConflictError
 from tests.building import (
@@ -66,9 +68,9 @@ async def test_a_lost_activity_is_retried_after_its_backoff_and_counted(world: W
     run = await world.start()
     assert await taken_over(world) == 1
     entry = (await world.log(run.execution_id))[-1]
-    due_at = world.now + backoff(POLICY, run.execution_id, 1) // timedelta(microseconds=1)
+    due_at = after(world.now, backoff(POLICY, run.execution_id, 1))
     assert entry.event == TemporarilyTimedOut(1, "lost", due_at)
-    world.clock.advance(timedelta(seconds=1))
+    world.clock.advance(timedelta(seconds=1) + SHARED_AFTER)
     (held,) = await world.lock(executor=NEXT)
     assert held.locked.attempt == 2
 
@@ -97,6 +99,7 @@ async def test_a_lost_workflow_that_got_on_is_unlocked_and_not_counted(world: Wo
     await world.append(run.append(world.now, HistoryEvent(JoinSetCreate("o:1"))))
     assert await taken_over(world) == 1
     assert (await world.log(run.execution_id))[-1].event == Unlocked("lost", world.now)
+    world.clock.advance(SHARED_AFTER)
     (held,) = await world.lock(executor=NEXT)
     assert held.locked.attempt == 1
 

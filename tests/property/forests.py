@@ -9,7 +9,7 @@ from obelisk_daemon.ids import encode_ulid
 from tests.stores import Execute, Place
 
 Rows = dict[str, set[tuple[object, ...]]]
-TABLES: Final = ("execution", "event", "response", "delay", "log_line", "failure", "failed_digest", "tag")
+TABLES: Final = ("execution", "event", "response", "delay", "log_line", "failure", "failed_digest", "tag", "suspect")
 _COLUMNS: Final = (
     "execution_id, parent_id, status, changed_at, version, response_count, tags, ffqn, component, digest, labels, rank,"
     " created_at, lifecycle, failed_attempts"
@@ -58,6 +58,7 @@ class Forest:
             add("INSERT INTO failure VALUES (?, ?, 'trap', '', '', ?, NULL)", failure)
         for number in range(draw(0, 1)):
             add("INSERT INTO failed_digest VALUES (?, ?, 1, NULL, NULL)", (known, f"d{number}"))
+            add("INSERT INTO suspect VALUES (?, 3, 0, 0, 0, 0, NULL)", (known,))
             add("INSERT INTO delay VALUES (?, ?, 'o:1', 0, 0, 0)", (f"Delay_{known}", known))
         for key, value in (tags or {}).items():
             add("INSERT INTO tag VALUES (?, ?, ?, ?)", (key, value, ended_at, known))

@@ -26,7 +26,7 @@ def without(statement: str, condition: str, monkeypatch: pytest.MonkeyPatch) -> 
     """Take a condition out of a statement, but for its values."""
     before = SQL[statement]
     assert condition in before
-    instead = " ".join(f"{word} ? IS NOT NULL" for word in condition.split() if word == "AND")
+    instead = " ".join(["AND ? IS NOT NULL"] * condition.count("?"))
     monkeypatch.setitem(SQL, statement, before.replace(condition, instead))
 
 

@@ -235,7 +235,7 @@ class HistoryEvent(_Event, frozen=True, tag="history_event"):
 class Paused(_Event, frozen=True, tag="paused"):
     """Nothing runs until `unpaused`; `digest` is the code that could not go on, for an automatic pause."""
 
-    reason: Literal["nondeterminism", "trap", "operator"]
+    reason: Literal["nondeterminism", "trap", "operator", "quarantined"]
     failure_id: FailureId | None = None
     digest: str | None = None
     message: str | None = None

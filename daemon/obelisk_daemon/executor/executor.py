@@ -12,9 +12,9 @@ import structlog
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import ObeliskError
-from obelisk_daemon.execution.events import Response
 from obelisk_daemon.executor.activity import ActivityRun
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
+from obelisk_daemon.executor.resting import Resting
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.executor.workflow import WorkflowRun
@@ -30,6 +30,7 @@ from obelisk_daemon.storage.records import (
     Runnable,
     VersionConflictError,
 )
+from obelisk_daemon.storage.suspects import Alone
 
 _BATCH: Final = 64
 _RELEASE_BACKOFF: Final = timedelta(seconds=1)
@@ -46,18 +47,22 @@ class Executor:
         """Called when there may be room again in a component of which only so many run in the whole store."""
         self.on_missing: Callable[[ExecutionId], None] | None = None
         """Called where a response is there before those that precede it, on a database that hosts share."""
+        self.on_free: Callable[[], None] = lambda: None
+        """Called when a run has given its slot back, and when a look for work has ended."""
         self._timers = timers
         self._max_running = max_running
         self._occupied = 0
         self._runs: dict[ExecutionId, Run] = {}
-        self._resting: dict[str, dict[ExecutionId, Run]] = {}
-        """Blocked workflows by component, the one that has waited longest first."""
+        self._resting = Resting()
         self._backlog = max_running
         """At most so many executions are due and wait for a slot; what isn't known counts as many."""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
         self._draining = False
+        self._held_back: list[ResponseChange] | None = None
+        """While a suspect is alone: the responses that workflows in memory are to get afterwards."""
+        self._is_locking = False
         self._tasks: asyncio.TaskGroup | None = None
         self._runnable: list[Runnable] = []
         """What may be locked by the plan, first what was not served for longest (DESIGN.md section 5)."""
@@ -74,6 +79,11 @@ class Executor:
         return self._max_running
 
     @property
+    def is_busy(self) -> bool:
+        """Tell if anything runs, or is being locked to run."""
+        return self._occupied > 0 or self._is_locking
+
+    @property
     def is_draining(self) -> bool:
         """Tell if it takes no more work until it is told to."""
         return self._draining
@@ -81,7 +91,7 @@ class Executor:
     @property
     def hot(self) -> int:
         """Count the blocked workflows kept in memory."""
-        return sum(len(resting) for resting in self._resting.values())
+        return len(self._resting)
 
     @property
     def in_memory(self) -> dict[ExecutionId, int]:
@@ -94,9 +104,13 @@ class Executor:
             self._tasks = tasks
             while not self._stopping:
                 self._wake.clear()
-                free = 0 if self._draining else min(self._max_running - self._occupied, _BATCH)
+                free = 0 if self._takes_nothing else min(self._max_running - self._occupied, _BATCH)
                 if free <= 0 or await self._lock(free) < free:
                     await self._wake.wait()
+
+    @property
+    def _takes_nothing(self) -> bool:
+        return self._stopping or self._draining or self._held_back is not None
 
     def wake(self) -> None:
         """Look for due executions, of which there may be any number."""
@@ -106,9 +120,7 @@ class Executor:
     def on_change(self, change: Change) -> None:
         """Follow what was committed: deliver responses to workflows in memory, notice what became due."""
         if isinstance(change, ResponseChange):
-            run = self._runs.get(change.execution_id)
-            if isinstance(run, WorkflowRun):
-                self._deliver(run, change.response)
+            self._answered(change)
         elif change.status == "finished":
             self._drop_ended(change.execution_id)
         elif change.lifecycle == "paused":
@@ -121,9 +133,14 @@ class Executor:
             else:
                 self._timers.note(change.due_at)
 
-    def _deliver(self, run: WorkflowRun, response: Response) -> None:
+    def _answered(self, change: ResponseChange) -> None:
         """Deliver responses in the order of the log; one before this may come from another host, and later."""
-        if self.on_missing is not None and response.seq > run.journal.heard + 1:
+        run, response = self._runs.get(change.execution_id), change.response
+        if not isinstance(run, WorkflowRun):
+            return
+        if self._held_back is not None:
+            self._held_back.append(change)
+        elif self.on_missing is not None and response.seq > run.journal.heard + 1:
             self.on_missing(run.execution_id)
         else:
             run.deliver(response)
@@ -135,15 +152,44 @@ class Executor:
         for run in list(self._runs.values()):
             if isinstance(run, WorkflowRun):
                 self._renew(run, before)
-        self._evict_all()
+        self._resting.evict()
         self.wake()
 
     def drain(self, wanted: bool) -> None:
         """Take no more work and keep no workflow that waits, or work again; what runs goes on to its end."""
         if wanted is not self._draining:
-            self._draining = wanted
-            self._evict_all()
+            self._draining = self._resting.keeps_none = wanted
+            self._resting.evict()
             self.wake()
+
+    def hold(self, held: bool) -> None:
+        """Start nothing and let no workflow go on, so that a suspect is alone; or work again."""
+        if held:
+            self._held_back = self._held_back or []
+        elif self._held_back is not None:
+            answered, self._held_back = self._held_back, None
+            for change in answered:
+                self._answered(change)
+            self.wake()
+
+    async def lock_alone(self) -> Alone | None:
+        """Start the suspect whose turn it is, if this executor may run it."""
+        if self._stopping or self._draining or self._tasks is None:
+            return None
+        # as one of its tasks, so that it does not end in between
+        return await self._tasks.create_task(self._lock_alone(), name="suspect")
+
+    async def _lock_alone(self) -> Alone | None:
+        plan = self.services.plan
+        try:
+            alone = await self.services.store.lock_suspect(self._request(plan, 1))
+        except ObeliskError as error:
+            _log.error("lock_failed", code=error.code, detail=str(error))
+            return None
+        if alone is not None:
+            self._occupied += 1
+            self._start(alone.held, plan)
+        return alone
 
     def start_over(self, executor_id: ExecutorId) -> None:
         """Go on as another executor: this one was declared dead, and others have its executions by now.
@@ -163,7 +209,7 @@ class Executor:
         if newer is not None and not moved:
             run.renew(newer)
         run.is_outdated = moved or self._is_outdated(run, before)
-        if run.is_outdated and run.execution_id in self._resting.get(run.function.component.name, ()):
+        if run.is_outdated and run in self._resting:
             run.drop("outdated")
 
     def _is_outdated(self, run: WorkflowRun, before: ExecutorPlan) -> bool:
@@ -211,7 +257,7 @@ class Executor:
 
     def try_reserve(self, function: FunctionPlan) -> bool:
         """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
-        if self._stopping or self._draining or self._occupied + self._backlog >= self._max_running:
+        if self._takes_nothing or self._occupied + self._backlog >= self._max_running:
             return False
         if not self.services.plan.offers(function) or function.component.max_running is not None:
             return False  # what is limited over the whole store is counted where it is locked
@@ -224,32 +270,18 @@ class Executor:
 
     def rest(self, run: Run) -> None:
         """Free the slot of a workflow that waits; of too many in memory, drop those that have waited longest."""
-        component = run.function.component
-        resting = self._resting.setdefault(component.name, {})
-        resting[run.execution_id] = run
-        self._evict(resting, component.max_hot)
+        self._resting.add(run)
         self._give_back(run)
-
-    def _evict_all(self) -> None:
-        for resting in self._resting.values():
-            for newest in list(resting.values())[-1:]:
-                self._evict(resting, newest.function.component.max_hot)
-
-    def _evict(self, resting: dict[ExecutionId, Run], max_hot: int) -> None:
-        most = 0 if self._draining else max_hot
-        while len(resting) > most:
-            resting.pop(next(iter(resting))).drop("evicted")
 
     def resume(self, run: Run) -> None:
         """Occupy a slot again."""
-        resting = self._resting[run.function.component.name]
-        if resting.get(run.execution_id) is run:
-            del resting[run.execution_id]
+        self._resting.remove(run)
         self._occupied += 1
 
     def _give_back(self, run: Run) -> None:
         self._occupied -= 1
         self._changed.set()
+        self.on_free()
         if run.function.component.name in self.services.plan.limited:
             self.on_room()
         elif self._backlog:
@@ -266,31 +298,34 @@ class Executor:
     def run_ahead(self, response: NewResponse, ticket: Ticket) -> Run | None:
         """Let a blocked parent go on before the commit, if all it waits for is this one answer."""
         parent = self._runs.get(response.execution_id)
+        if self._held_back is not None:
+            return None  # it may take the daemon down too
         if not isinstance(parent, WorkflowRun) or not parent.is_blocked or not response.join_set.startswith("o:"):
             return None
         parent.deliver(response_ahead(response), ahead_of=ticket)
         return parent
 
+    def _request(self, plan: ExecutorPlan, limit: int) -> LockRequest:
+        services = self.services
+        if self._runnable_by is not plan:
+            self._runnable, self._runnable_by = plan.runnable(services.executor_id), plan
+        known, now = self._runnable, services.clock.now()
+        executor_id, new_run = services.executor_id, services.ids.run
+        return LockRequest(executor_id, now, limit, known, new_run, plan.labels, generation=plan.generation)
+
     async def _lock(self, limit: int) -> int:
         services, plan = self.services, self.services.plan
         self._backlog = 0
-        if self._runnable_by is not plan:
-            self._runnable, self._runnable_by = plan.runnable(services.executor_id), plan
-        request = LockRequest(
-            executor_id=services.executor_id,
-            at=services.clock.now(),
-            limit=limit,
-            runnable=self._runnable,
-            new_run=services.ids.run,
-            labels=plan.labels,
-            generation=plan.generation,
-        )
+        self._is_locking = True
         try:
-            held = await services.store.lock(request)
+            held = await services.store.lock(self._request(plan, limit))
         except ObeliskError as error:
             _log.error("lock_failed", code=error.code, detail=str(error))
             self._timers.note(after(services.clock.now(), _RELEASE_BACKOFF))
             return 0
+        finally:
+            self._is_locking = False
+            self.on_free()
         if len(held) == limit:
             self._backlog = self._max_running
         for one in held:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.executor.cancellation import Canceller
 from obelisk_daemon.executor.executor import Executor
+from obelisk_daemon.executor.isolation import Isolation
 from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.executor.run import DropReason, Services
 from obelisk_daemon.executor.timers import Timers
@@ -24,6 +25,7 @@ class Executors:
         self.services = services
         self.members = tuple(members)
         self.canceller = Canceller(services, self)
+        self.isolation = Isolation(services.store, services.clock, self.members)
         self._timers = timers
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -44,11 +46,13 @@ class Executors:
         """Lock and run what is due, until `stop`; then wait until every run has ended."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            tasks.create_task(self.isolation.run(), name="suspects")
             running = [tasks.create_task(member.run(), name=f"executor {member.name}") for member in self.members]
             try:
                 await asyncio.wait(running)
             finally:
                 self._stopping = True  # whatever ends them: no task can begin any more
+                self.isolation.stop()
 
     def wake(self) -> None:
         """Look for due executions, of which there may be any number."""
@@ -81,6 +85,7 @@ class Executors:
     async def stop(self, grace: timedelta) -> None:
         """Lock nothing more, give running attempts `grace` to end, then drop and release the rest."""
         self._stopping = True
+        self.isolation.stop()
         async with asyncio.TaskGroup() as stopping:
             for member in self.members:
                 stopping.create_task(member.stop(grace))

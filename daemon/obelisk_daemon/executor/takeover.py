@@ -9,19 +9,24 @@ from typing import Final
 import msgspec
 
 from obelisk_daemon.clock import Clock
-from obelisk_daemon.execution.attempt import Concluding, conclude_lost
-from obelisk_daemon.ids import ExecutorId, IdSource
+from obelisk_daemon.execution.attempt import Concluding, End, conclude_lost
+from obelisk_daemon.execution.events import TemporarilyTimedOut, Unlocked
+from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.storage.records import VersionConflictError
-from obelisk_daemon.storage.upkeep import LostRun, RecoveryStore
+from obelisk_daemon.storage.upkeep import LostEnding, LostRun, RecoveryStore
 
 _BATCH: Final = 500
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """Who was found dead with executions in its hands, and how many runs were taken over, for the daemon's log."""
+    """Who was found dead with executions in its hands, and how many runs were taken over, for the daemon's log.
+
+    `quarantined` are those of them that have taken down one daemon too many.
+    """
 
     dead: tuple[ExecutorId, ...]
     lost_runs: int
+    quarantined: tuple[ExecutionId, ...] = ()
 
 
 async def take_over(store: RecoveryStore, clock: Clock, ids: IdSource) -> Recovered:
@@ -31,17 +36,23 @@ async def take_over(store: RecoveryStore, clock: Clock, ids: IdSource) -> Recove
         StorageUnavailableError: what was taken over stays so; the rest is for the next time.
     """
     dead = await store.dead_executors(clock.now())
-    count = 0
+    count, quarantined = 0, []
     if dead:
         await store.release_hot(dead)
         while lost := await store.lost_runs(dead, _BATCH):
             for run in lost:
-                count += await _end(store, run, clock, ids)
-    return Recovered(tuple(dead), count)
+                is_quarantined = await _end(store, run, clock, ids)
+                count += is_quarantined is not None
+                if is_quarantined:
+                    quarantined.append(run.execution_id)
+    return Recovered(tuple(dead), count, tuple(quarantined))
 
 
-async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) -> bool:
-    """End a run; answer False where somebody else has: another host, or its own at the last moment."""
+async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) -> bool | None:
+    """End a run, and tell if its execution is quarantined.
+
+    None: somebody else has ended it, another host or its own at the last moment.
+    """
     at = max(clock.now(), run.state.changed_at)
     attempt = Concluding(run.execution_id, run.locked, at, ids.failure)
     assert run.state.locked_version is not None
@@ -51,7 +62,13 @@ async def _end(store: RecoveryStore, run: LostRun, clock: Clock, ids: IdSource) 
         progressed=run.state.version > run.state.locked_version + 1,
     )
     try:
-        await store.end_lost_run(run, end.failure or end.event, at)
+        return await store.end_lost_run(run, _ending(end), at)
     except VersionConflictError:
-        return False
-    return True
+        return None
+
+
+def _ending(end: End) -> LostEnding:
+    if isinstance(end.event, Unlocked | TemporarilyTimedOut):
+        return end.event
+    assert end.failure is not None, "what is not tried again has failed"
+    return end.failure

@@ -85,7 +85,7 @@ class ExecutionMetrics:
             "Executions whose log was replayed on other code, by what came of it: ok, failed, forced.",
             ("outcome",),
         )
-        for reason in ("nondeterminism", "trap"):
+        for reason in ("nondeterminism", "trap", "quarantined"):
             self.automatic_pauses.inc(
                 reason, by=0
             )  # an alert on the increase misses a first one that comes out of nothing

@@ -36,6 +36,7 @@ from obelisk_daemon.storage.records import (
     SummaryPage,
     Tree,
 )
+from obelisk_daemon.storage.suspects import SuspectStore
 
 
 class Ticket(Protocol):
@@ -157,7 +158,7 @@ class SteeringStore(Protocol):
         ...
 
 
-class Store(ExecutionWriter, SteeringStore, Protocol):
+class Store(ExecutionWriter, SteeringStore, SuspectStore, Protocol):
     """What the executor's runs need."""
 
     async def read_log(self, execution_id: ExecutionId) -> "StoredLog":

@@ -2,16 +2,17 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from obelisk_daemon.clock import Instant
-from obelisk_daemon.execution.events import Created, Event, Locked
+from obelisk_daemon.execution.events import Created, Locked, TemporarilyTimedOut, Unlocked
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 
+LostEnding: TypeAlias = Unlocked | TemporarilyTimedOut | FailureRecord
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long the row of an executor that is gone is kept."""
 
@@ -56,8 +57,10 @@ class RecoveryStore(Protocol):
         """Read runs locked by executors that are dead; not those that are being cancelled."""
         ...
 
-    async def end_lost_run(self, lost: "LostRun", ending: Event | FailureRecord, at: Instant) -> None:
+    async def end_lost_run(self, lost: "LostRun", ending: "LostEnding", at: Instant) -> bool:
         """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with.
+
+        What is tried again becomes a suspect; answer True where it was paused instead, as `quarantined`.
 
         Raises:
             VersionConflictError: it has gone on, or another host has ended it.

@@ -10,7 +10,7 @@ from obelisk_daemon.deployment.proposal import Wish
 from obelisk_daemon.errors import ObeliskError
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.takeover import take_over
-from obelisk_daemon.supervisor.making import Common
+from obelisk_daemon.supervisor.making import Common, tell_quarantined
 
 _log: Final = structlog.get_logger("obeliskd")
 
@@ -27,6 +27,8 @@ async def take_over_from_the_dead(common: Common, executors: Executors, pause: f
         else:
             if recovered.dead:
                 _log.warning("taken_over", executors=list(recovered.dead), lost_runs=recovered.lost_runs)
+                tell_quarantined(recovered, common.metrics)
+                executors.isolation.look()
 
 
 async def reload_on_request(wanted: asyncio.Event, file: ManifestFile) -> None:

@@ -14,7 +14,7 @@ from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.logs import Level
 from obelisk_daemon.executor.run import Services
-from obelisk_daemon.executor.takeover import take_over
+from obelisk_daemon.executor.takeover import Recovered, take_over
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.metrics import Metrics
@@ -67,8 +67,18 @@ async def recover(common: Common, executors: Executors, active: Active) -> None:
     store, clock = common.store, common.clock
     recovered = await take_over(store, clock, common.ids)
     lifted = await lift_automatic_pauses(store, active.generation.number, clock)
+    tell_quarantined(recovered, common.metrics)
     _log.info("recovered", lost_runs=recovered.lost_runs, lifted_pauses=lifted)
     store.subscribe(executors.on_change)
+
+
+def tell_quarantined(recovered: Recovered, metrics: Metrics) -> None:
+    """Count and log what was paused since daemons die of it."""
+    for execution_id in recovered.quarantined:
+        metrics.executions.automatic_pauses.inc("quarantined")
+        _log.warning(
+            "paused", execution_id=execution_id, reason="quarantined", detail="daemons died while it ran alone"
+        )
 
 
 def _forward(execution_id: ExecutionId, level: Level, line: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from obelisk_daemon.execution.events import Finished, Paused, TemporarilyFailed, TemporarilyTimedOut
 from obelisk_daemon.execution.outcome import Failed, Returned
+from obelisk_daemon.execution.suspicion import Suspicion, quarantine
 from obelisk_daemon.ids import ExecutionId, FailureId
 from tests.building import DIGEST, OK, OTHER_DIGEST, WORKFLOW, RunScript, created, failure
 from tests.conformance.members import Members, wait_for
@@ -77,6 +78,28 @@ async def between_attempts(stage: Stage) -> ExecutionId:
 async def after_an_attempt_that_took_too_long(stage: Stage) -> ExecutionId:
     run = await stage.world.start()
     await stage.adds(run, TemporarilyTimedOut(1, "timeout", stage.soon(milliseconds=200)))
+    return run.execution_id
+
+
+@scene
+async def after_its_daemon_died(stage: Stage) -> ExecutionId:
+    run = await stage.world.start()
+    await stage.adds(run, TemporarilyTimedOut(1, "lost", stage.soon(seconds=1)))
+    return run.execution_id
+
+
+@scene
+async def a_workflow_whose_daemon_died(stage: Stage) -> ExecutionId:
+    run = await stage.workflow()
+    await stage.world.release(run, reason="lost")
+    return run.execution_id
+
+
+@scene
+async def quarantined(stage: Stage) -> ExecutionId:
+    run = await stage.world.start()
+    lost = TemporarilyTimedOut(4, "lost", stage.soon(seconds=1))
+    await stage.adds(run, lost, quarantine(Suspicion(turns=5, deaths=3)))
     return run.execution_id
 
 

@@ -160,6 +160,7 @@ ORPHANS = {
     "failure": "INSERT INTO failure VALUES ('Err_x', ?, 'trap', 'x', '', NULL, NULL)",
     "tag": "INSERT INTO tag VALUES ('order', '7', 1, ?)",
     "failed_digest": "INSERT INTO failed_digest VALUES (?, 'sha256:00', 1, NULL, NULL)",
+    "suspect": "INSERT INTO suspect VALUES (?, 3, 1, 1, 0, 0, NULL)",
 }
 
 

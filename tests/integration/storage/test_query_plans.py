@@ -30,6 +30,9 @@ SMALL = {
     "dead_holders",
     "functions_requiring",
     "half_removed",
+    "due_suspects",
+    "next_suspect",
+    "acquit_who_went_on",
     "unneeded_code",
     "stored_digests",
     "component_bytes",
@@ -112,6 +115,8 @@ INDEXED = {
     "audit_page": "SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)",
     "audit_of_subject": "SEARCH audit USING INDEX audit_subject (subject=? AND rowid<?)",
     "audit_tidy": "SEARCH audit USING COVERING INDEX audit_refused (refused=?)",
+    "next_suspect": "SEARCH e USING PRIMARY KEY (execution_id=?)",
+    "acquit_who_went_on": "SEARCH e USING PRIMARY KEY (execution_id=?)",
     "log_lines_after": "SEARCH log_line USING INDEX log_line_execution (execution_id=? AND position>?)",
 }
 

@@ -11,6 +11,8 @@ from obelisk_daemon.execution.events import (
     Entry,
     HistoryEvent,
     JoinNext,
+    JoinNextTooMany,
+    JoinNextTry,
     JoinSetRequest,
     JsonCallError,
     Persist,
@@ -223,3 +225,39 @@ def test_a_join_set_that_is_forgotten_takes_its_answers_and_results_with_it() ->
     sets.create("n:a")
     journal.deliver(child_answers(1, 1))  # as one that was never heard of
     assert len(sets["n:a"].delivered) == 1
+
+
+def test_asking_for_more_than_there_are_members_is_recorded_with_what_was_asked_for() -> None:
+    journal = fresh()
+    journal.create_named_set("a")
+    assert journal.ask_next("n:a", ACTIVITY) is False
+    assert journal.new[-1][1] == JoinNextTooMany("n:a", ACTIVITY)
+    journal.submit("n:a", ACTIVITY, [1])
+    assert journal.ask_next("n:a", ACTIVITY) is True
+    assert journal.new[-1][1] == JoinNext("n:a", ACTIVITY)
+
+
+def test_a_try_finds_what_is_there_waits_for_nothing_and_says_when_all_is_taken() -> None:
+    live = fresh()
+    live.create_named_set("a")
+    live.submit("n:a", ACTIVITY, [1])
+    found = [live.try_next("n:a")]
+    live.deliver(child_answers(1, 1))
+    found.append(live.try_next("n:a"))
+    live.take("n:a")
+    found.append(live.try_next("n:a"))
+    assert found == ["pending", "found", "all_processed"]
+    assert [item for _, item in live.new[2:]] == [
+        JoinNextTry("n:a", "pending"), JoinNextTry("n:a", "found"), JoinNextTry("n:a", "all_processed"),
+    ]  # fmt: skip
+
+
+def test_responses_are_heard_in_their_order_and_kept_for_a_join_set_that_comes_later() -> None:
+    journal = fresh()
+    journal.deliver(child_answers(1, 1))
+    journal.deliver(child_answers(1, 1))
+    assert journal.heard == 1
+    journal.deliver(child_answers(2, 3))
+    assert journal.heard == 1
+    journal.create_named_set("a")
+    assert [one.seq for one in journal.sets["n:a"].delivered] == [1, 3]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
@@ -77,7 +78,7 @@ async def test_a_run_that_gives_its_lock_back_is_not_cut_short_by_a_drop() -> No
 
 
 async def test_executors_that_stop_begin_no_cancellation() -> None:
-    one, begun = Executors(Fake(), Fake(), []), []  # type: ignore[arg-type]
+    one, begun = Executors(Fake(store=None, clock=ManualClock()), Fake(), []), []  # type: ignore[arg-type]
 
     async def work() -> None:
         begun.append(True)
@@ -96,9 +97,17 @@ class Endless:
     async def run(self) -> None:
         await asyncio.get_running_loop().create_future()
 
+    def hold(self, held: bool) -> None: ...
+
+    def wake(self) -> None: ...
+
+
+class NoSuspects:
+    async def next_suspect(self, at: Instant) -> None: ...
+
 
 async def test_executors_that_are_cancelled_begin_no_cancellation() -> None:
-    one, begun = Executors(Fake(), Fake(), [Endless()]), []  # type: ignore[arg-type, list-item]
+    one, begun = Executors(Fake(store=NoSuspects(), clock=ManualClock()), Fake(), [Endless()]), []  # type: ignore[arg-type, list-item]
 
     async def work() -> None:
         begun.append(True)

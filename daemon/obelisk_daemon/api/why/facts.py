@@ -21,6 +21,7 @@ Code: TypeAlias = Literal[
     "not_due",
     "waits_for_retry",
     "given_up",
+    "suspect",
     "waits_for_result",
     "response_arrived",
     "daemon_not_ready",

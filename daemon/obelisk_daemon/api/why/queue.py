@@ -10,6 +10,7 @@ from obelisk_daemon.api.services import FunctionInfo
 from obelisk_daemon.api.why.facts import Facts, Offer, Reason, ctl, number_of, quoted, short
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import TemporarilyFailed, TemporarilyTimedOut, Unlocked
+from obelisk_daemon.execution.suspicion import shared_at
 from obelisk_daemon.execution.wit_text import to_wit
 from obelisk_daemon.execution.wit_types import ResultType
 from obelisk_daemon.executor.children import NEVER
@@ -23,7 +24,7 @@ _ENDS: Final = {"timeout": "it ran out of time", "lost": "its daemon ended while
 def pending(facts: Facts) -> tuple[Reason, ...]:
     """Give the reasons of an execution that waits to be locked."""
     found = [*untimely(facts), *obstacles(facts)]
-    if _is_due(facts):
+    if _is_due(facts) and not _suspected(facts):
         found = [*_unready(facts), *found, *competition(facts)]
     if not found:
         text = f"it is due since {facts.at(_due(facts))}, and nothing is in its way: it is taken next"
@@ -40,7 +41,19 @@ def untimely(facts: Facts) -> list[Reason]:
     if executor_id is not None:
         text = f"what it waited for has come; {facts.executor(executor_id)} has it in memory and goes on with it"
         return [Reason("response_arrived", f"{text}; from {facts.at(_due(facts))} on, any other may")]
-    return [] if _is_due(facts) else [_not_due(facts)]
+    suspected = _suspected(facts)
+    return suspected or ([] if _is_due(facts) else [_not_due(facts)])
+
+
+def _suspected(facts: Facts) -> list[Reason]:
+    """Tell that it ran when its daemon died, and is not started as others are for a while."""
+    newest = facts.standing.tail[-1]
+    match newest.event:
+        case Unlocked(reason="lost") | TemporarilyTimedOut(reason="lost"):
+            at = shared_at(newest.event.due_at, newest.created_at)
+            text = f"{_ENDS['lost']}: it is started alone when its turn comes, and among others from {facts.at(at)} on"
+            return [Reason("suspect", text)] if at > facts.now else []
+    return []
 
 
 def _not_due(facts: Facts) -> Reason:

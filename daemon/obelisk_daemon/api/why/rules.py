@@ -64,6 +64,9 @@ def _paused(facts: Facts) -> Reason:
     at, paused = newest
     if paused.reason == "operator":
         return Reason("paused", f"an operator paused it at {facts.at(at)}", (resume,))
+    if paused.reason == "quarantined":
+        text = f"the daemon quarantined it at {facts.at(at)}, since {paused.message}; resume it once that is mended"
+        return Reason("paused_automatically", text, (resume,))
     code = "its code" if paused.digest is None else f"the code {short(paused.digest)}"
     what = "does not go on with its log" if paused.reason == "nondeterminism" else "trapped"
     text = f"the daemon paused it at {facts.at(at)}, since {code} {what}: {paused.message or paused.reason}"

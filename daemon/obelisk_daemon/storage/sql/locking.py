@@ -52,6 +52,18 @@ def lock(tx: Transaction, request: LockRequest, runs: Sequence[RunId]) -> list[H
     return [_lock(tx, request, taken, run_id) for taken, run_id in zip(chosen, runs, strict=False)]
 
 
+def lock_one(tx: Transaction, request: LockRequest, row: Row, run_id: RunId) -> Held | None:
+    """Lock an execution that is chosen already, if the rules let this executor run it."""
+    known = _known(request.runnable)
+    rule = tx.execute("rule_of", _place(row)).fetchone()
+    if rule is None or rule["ffqn"] not in known or rule["since"] > request.generation or not _offers(request, rule):
+        return None
+    if tx.execute("is_alive", (request.executor_id,)).fetchone() is None:
+        return None
+    taken = _Lane(tx, request.abi, [_Queue(rule, [row])], known[rule["ffqn"]]).next(_Room(tx))
+    return None if taken is None else _lock(tx, request, taken, run_id)
+
+
 def _lock(tx: Transaction, request: LockRequest, taken: _Taken, run_id: RunId) -> Held:
     execution_id, state = ExecutionId(taken.row["execution_id"]), rows.state_of(taken.row)
     event = taken.function.locked(run_id, state.attempt)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-OWNED: Final = ("event", "response", "delay", "log_line", "failure", "failed_digest", "tag")
+OWNED: Final = ("event", "response", "delay", "log_line", "failure", "failed_digest", "tag", "suspect")
 """Tables whose rows belong to an execution."""
 COUNTED: Final = ("execution", "event", "response", "delay", "log_line", "failure")
 """Tables that an operator sees the size of."""

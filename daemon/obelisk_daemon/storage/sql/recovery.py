@@ -5,13 +5,14 @@ from collections.abc import Collection
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution import codec
-from obelisk_daemon.execution.events import Event, Locked
+from obelisk_daemon.execution.events import Locked
 from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.suspicion import quarantine, shared_at
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.records import StateChange
-from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql import rows, suspects, writes
 from obelisk_daemon.storage.sql.writer import Transaction
-from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostRun, NewExecutor
+from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostEnding, LostRun, NewExecutor
 
 
 def register_executor(tx: Transaction, executor: NewExecutor, at: Instant, until: Instant) -> None:
@@ -48,10 +49,23 @@ def lost_runs(tx: Transaction, dead: Collection[ExecutorId], limit: int) -> list
     return found
 
 
-def end_lost_run(tx: Transaction, lost: LostRun, ending: Event | FailureRecord, at: Instant) -> None:
-    """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with."""
+def end_lost_run(tx: Transaction, lost: LostRun, ending: LostEnding, at: Instant) -> bool:
+    """Append how a lost run ends: an event after which it is tried again, or the failure it finishes with.
+
+    What is tried again is a suspect from then on, or quarantined: then the answer is True.
+    """
     if isinstance(ending, FailureRecord):
         writes.finish_from_outside(tx, lost.execution_id, lost.state, ending, at)
+        tx.execute("acquit", (lost.execution_id,))
+        return False
+    suspicion = suspects.after_death(tx, lost)
+    ended = writes.add_event(tx, lost.execution_id, lost.state, ending, at)
+    writes.record(tx, lost.execution_id, lost.state, ended, ending)
+    if suspicion.is_enough:
+        writes.add_event(tx, lost.execution_id, ended, quarantine(suspicion), at)
+        tx.execute("acquit", (lost.execution_id,))
     else:
-        ended = writes.add_event(tx, lost.execution_id, lost.state, ending, at)
-        writes.record(tx, lost.execution_id, lost.state, ended, ending)
+        times = (ending.due_at, shared_at(ending.due_at, at))
+        values = (ended.version, *times, suspicion.turns, suspicion.deaths)
+        tx.execute("suspect", (lost.execution_id, *values))
+    return suspicion.is_enough

@@ -17,7 +17,7 @@ from obelisk_daemon.storage.retention import Removed, Window
 from obelisk_daemon.storage.sql.connection import Connection, Row
 from obelisk_daemon.storage.sql.writer import Transaction
 
-_PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_events")
+_PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_suspects", "forget_events")
 """What is deleted of whole executions in one go, before their rows."""
 _PAGE: Final = 4096
 """Bytes of a long value that cost about as much as a row: SQLite frees them page by page."""

@@ -5,7 +5,7 @@ from typing import Literal, TypeVar
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError, OutcomeUnknownError
-from obelisk_daemon.execution.events import ComponentUpgraded, Event
+from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import StorageMetrics
@@ -46,11 +46,13 @@ from obelisk_daemon.storage.sql import (
     recovery,
     removal,
     steering,
+    suspects,
     writes,
 )
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.writer import GroupCommit, Transaction, Writer, WriteTicket
-from obelisk_daemon.storage.upkeep import LostRun, NewExecutor
+from obelisk_daemon.storage.suspects import Alone
+from obelisk_daemon.storage.upkeep import LostEnding, LostRun, NewExecutor
 
 T = TypeVar("T")
 
@@ -214,9 +216,22 @@ class SqlStore:
         """Read runs of dead executors."""
         return await self._write(lambda tx: recovery.lost_runs(tx, dead, limit))
 
-    async def end_lost_run(self, lost: LostRun, ending: Event | FailureRecord, at: Instant) -> None:
-        """Append how a lost run ends."""
-        await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
+    async def end_lost_run(self, lost: LostRun, ending: LostEnding, at: Instant) -> bool:
+        """Append how a lost run ends, and suspect its execution."""
+        return await self._write(lambda tx: recovery.end_lost_run(tx, lost, ending, at))
+
+    async def next_suspect(self, at: Instant) -> Instant | None:
+        """Read when the first of the suspects may start that wait for their turn."""
+        return await self._write(lambda tx: suspects.next_due(tx, at))
+
+    async def lock_suspect(self, request: LockRequest) -> Alone | None:
+        """Lock the suspect whose turn it is."""
+        run_id = request.new_run()
+        return await self._write(lambda tx: suspects.lock(tx, request, run_id))
+
+    async def end_turn(self, held: Held, *, acquitted: bool) -> None:
+        """Note that a suspect is not alone any more."""
+        await self._write(lambda tx: suspects.end_turn(tx, held, acquitted=acquitted))
 
     async def release_hot(self, dead: Collection[ExecutorId]) -> None:
         """Forget what dead executors kept in memory."""

@@ -1,9 +1,13 @@
 /** The log of one execution as it is known here: pages that are fetched when they are looked at, and what comes live. */
 
 import { executionPath, get, query } from "./api.js";
+import { instant } from "./format.js";
 import { sayProblem } from "./notices.js";
+import { atMostEvery } from "./pace.js";
 
 const PAGE = 500;
+/** How often at most a change is told: a thousand a second can't each be drawn. */
+const TELL_MILLIS = 50;
 
 /** Tells of `change` when more is known. `length` is how many events there are, whether they have been fetched or not. */
 export class ExecutionLog extends EventTarget {
@@ -19,6 +23,7 @@ export class ExecutionLog extends EventTarget {
     this.events = new Map();
     this.asked = new Set();
     this.isLoading = false;
+    this.changed = atMostEvery(TELL_MILLIS, () => this.tell(), signal);
   }
 
   /** An event, or undefined while it is fetched. @param {number} version */
@@ -57,7 +62,9 @@ export class ExecutionLog extends EventTarget {
     while (this.responses.length < most) {
       const found = await get(executionPath(this.id, "responses") + query({ from: this.responses.length + 1, limit: PAGE }), this.signal);
       this.responses.push(...found.responses.slice(Math.max(0, this.responses.length - (found.responses[0]?.seq ?? 1) + 1)));
-      if (!found.responses.length) break;
+      // What came after the last known event may go on coming: it is told live.
+      const newest = found.responses.at(-1);
+      if (!newest || instant(newest.created_at) > instant(this.events.get(this.length - 1)?.created_at ?? newest.created_at)) break;
     }
     this.isLoading = false;
     this.changed();
@@ -89,7 +96,7 @@ export class ExecutionLog extends EventTarget {
     }
   }
 
-  changed() {
+  tell() {
     if (!this.isLoading) this.dispatchEvent(new Event("change"));
   }
 }

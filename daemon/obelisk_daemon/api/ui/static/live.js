@@ -2,6 +2,7 @@
 
 import { Problem, request } from "./api.js";
 import { parse } from "./json.js";
+import { pause } from "./pace.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
@@ -92,13 +93,6 @@ function take(message, on, state) {
   if (event === "reset") state.last = "";
   if (event === "finished") state.ended = true;
   if (data.length || event === "reset") on[event]?.(data.length ? parse(data.join("\n")) : null);
-}
-
-function pause(millis, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, millis);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
 
 function shownAgain(signal) {

@@ -13,6 +13,7 @@ import { onKey } from "./keys.js";
 import { follow } from "./live.js";
 import { logsView } from "./logs_view.js";
 import { sayProblem } from "./notices.js";
+import { atMostEvery } from "./pace.js";
 import { card, problemBox, tabs } from "./parts.js";
 import { executionLink, go } from "./router.js";
 import { timeline } from "./timeline.js";
@@ -21,6 +22,8 @@ import { treeView } from "./tree_view.js";
 
 /** So many events are drawn in the timeline and looked at for failures: more would be slow, and too small to see. */
 const MOST = 3000;
+/** How often at most the timeline is drawn anew while events come in. */
+const DRAW_MILLIS = 500;
 const VIEWS = [["history", "History"], ["children", "Children"], ["logs", "Logs"], ["failures", "Failures"]];
 
 /** @param {HTMLElement} place @param {import("./router.js").Route} route @param {AbortSignal} signal */
@@ -48,7 +51,7 @@ class ExecutionPage {
     this.place.append(head, why, failure, values, card("Timeline", this.chart.element, note), h("section.card.views", { "aria-label": "Views" }, row, view));
     this.kind = await readFunction(this.one.ffqn, this.signal).then((found) => found.kind, () => "");
     this.drawHead();
-    this.log.addEventListener("change", () => this.later(), { signal: this.signal });
+    this.log.addEventListener("change", atMostEvery(DRAW_MILLIS, () => this.drawSlowParts(), this.signal), { signal: this.signal });
     this.log.length = this.one.version;
     await this.log.load(MOST);
     this.show(route);
@@ -114,12 +117,9 @@ class ExecutionPage {
     this.failure = failure;
   }
 
-  later() {
-    this.drawing ??= requestAnimationFrame(() => {
-      this.drawing = undefined;
-      this.drawTimeline();
-      if (this.view === "failures") this.views.failures.show(failuresIn(this.log.beginning(MOST)));
-    });
+  drawSlowParts() {
+    this.drawTimeline();
+    if (this.view === "failures") this.views.failures.show(failuresIn(this.log.beginning(MOST)));
   }
 
   drawTimeline() {

@@ -7,13 +7,14 @@ import { filterForm, filtersOf } from "./filters.js";
 import { ago, duration, functionName, instant, shortDigest } from "./format.js";
 import { listKeys, onKey } from "./keys.js";
 import { follow } from "./live.js";
+import { atMostEvery } from "./pace.js";
 import { chips, idLink, nothing, problemBox, statePill, tagTexts } from "./parts.js";
 import { executionLink, go, link } from "./router.js";
 import { keyedRows } from "./rows.js";
 
 const PAGE = 50;
 /** How often at most the page is read anew while executions come in. */
-const REFRESH_MILLIS = 700;
+const REFRESH_MILLIS = 150;
 
 /** @param {HTMLElement} place @param {import("./router.js").Route} route @param {AbortSignal} signal */
 export function executionsPage(place, route, signal) {
@@ -68,14 +69,7 @@ export function executionsPage(place, route, signal) {
       found.next && h("a.button", { href: to(found.next) }, "Older"));
   }
 
-  let timer = 0;
-  const soon = () => {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      load();
-    }, REFRESH_MILLIS);
-  };
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  const soon = atMostEvery(REFRESH_MILLIS, load, signal);
   follow("follow", {
     reset: load,
     execution(change) {

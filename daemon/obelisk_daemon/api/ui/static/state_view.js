@@ -9,11 +9,14 @@ import { chips, facts, idLink, statePill } from "./parts.js";
 const MOST = 50;
 /** A slider that is pulled passes many versions: only where it rests is asked for. */
 const REST_MILLIS = 60;
+/** A long log is gone through for each state: the daemon gets so many times as long in between as it took. */
+const RESTS = 10;
 
 /** @param {string} id @param {AbortSignal} signal */
 export function stateAt(id, signal) {
   const element = h("section.state-at", { "aria-label": "State", "aria-live": "polite" });
   let newest = new AbortController();
+  let took = 0;
   return {
     element,
     /** Show the state after the first so many events. @param {number} events */
@@ -21,10 +24,12 @@ export function stateAt(id, signal) {
       newest.abort();
       newest = new AbortController();
       const wanted = AbortSignal.any([signal, newest.signal]);
-      await new Promise((resolve) => setTimeout(resolve, REST_MILLIS));
+      await new Promise((resolve) => setTimeout(resolve, Math.max(REST_MILLIS, took * RESTS)));
       if (wanted.aborted) return;
+      const asked = performance.now();
       try {
         const state = await get(executionPath(id, "state") + query({ version: events, limit: MOST }), wanted);
+        took = performance.now() - asked;
         fill(element, describe(state));
       } catch (error) {
         if (!wanted.aborted) fill(element, h("p.dim", error.message));

@@ -60,7 +60,6 @@ export function timeline(choose) {
   }
 
   function draw() {
-    width = chart.clientWidth; // once: each look at it after a change has all laid out anew
     const rows = model.rows.slice(0, most);
     const height = TOP + rows.length * ROW + 6;
     const [from, to] = span();
@@ -121,7 +120,7 @@ export function timeline(choose) {
   }
 
   listen(chart, { zoom, pan, fit, width: plot, left: labels });
-  new ResizeObserver(later).observe(chart);
+  new ResizeObserver(([{ contentRect }]) => ((width = contentRect.width), later())).observe(chart);
   return {
     element,
     show: (next) => ((model = next), later()),

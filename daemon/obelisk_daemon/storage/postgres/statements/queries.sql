@@ -18,9 +18,12 @@ WHERE due_at <= ? AND is_paused = 0 ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCK
 
 -- name: due_in_queue
 SELECT * FROM execution
-WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ? AND ffqn = ? AND labels = ?
-  AND due_at <= ? AND (due_at, execution_id) > (?, ?)
-ORDER BY due_at, execution_id LIMIT ? FOR UPDATE SKIP LOCKED;
+WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ?1 AND ffqn = ?2 AND labels = ?3
+  AND due_at <= ?4 AND (due_at, execution_id) > (?5, ?6) AND NOT EXISTS (
+    SELECT 1 FROM suspect s
+    WHERE s.execution_id = execution.execution_id AND s.version = execution.version AND s.shared_at > ?4
+  )
+ORDER BY due_at, execution_id LIMIT ?7 FOR UPDATE SKIP LOCKED;
 
 -- name: forsaken
 SELECT * FROM execution

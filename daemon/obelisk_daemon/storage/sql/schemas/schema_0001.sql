@@ -185,6 +185,21 @@ CREATE TABLE failed_digest (
     PRIMARY KEY (execution_id, digest, abi)
 ) STRICT, WITHOUT ROWID;
 
+-- What ran when its daemon died, until an attempt has ended: suspects are started one at a time, alone.
+CREATE TABLE suspect (
+    execution_id TEXT PRIMARY KEY,
+    -- of the execution, after that death: once it is another one, this row says nothing any more
+    version INTEGER NOT NULL,
+    -- when it may start alone, and when also among others
+    due_at INTEGER NOT NULL,
+    shared_at INTEGER NOT NULL,
+    -- how often it was started alone, and how many daemons died while it was
+    turns INTEGER NOT NULL,
+    deaths INTEGER NOT NULL,
+    -- the run that is alone now
+    run_id TEXT
+) STRICT, WITHOUT ROWID;
+
 -- How many executions of a component wait and were never started. No trigger keeps it: one would cost every step of
 -- every workflow, and what begins or ends to wait is written in two places.
 CREATE TABLE queue_length (

@@ -117,11 +117,15 @@ FROM (
     ORDER BY rank, ffqn, labels, due_at LIMIT 1
 ) q LEFT JOIN allowed a ON a.ffqn = q.ffqn;
 
+-- Suspects have a turn of their own first.
 -- name: due_in_queue
 SELECT * FROM execution INDEXED BY execution_queue
-WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ? AND ffqn = ? AND labels = ?
-  AND due_at <= ? AND (due_at, execution_id) > (?, ?)
-ORDER BY due_at, execution_id LIMIT ?;
+WHERE status = 'pending_at' AND lifecycle = 'active' AND executor_id IS NULL AND rank = ?1 AND ffqn = ?2 AND labels = ?3
+  AND due_at <= ?4 AND (due_at, execution_id) > (?5, ?6) AND NOT EXISTS (
+    SELECT 1 FROM suspect s
+    WHERE s.execution_id = execution.execution_id AND s.version = execution.version AND s.shared_at > ?4
+  )
+ORDER BY due_at, execution_id LIMIT ?7;
 
 -- Workflows that another executor keeps in memory, and has not gone on with in the time it had after their response.
 -- In two parts, so that it passes over all that the asking executor has in memory itself.
