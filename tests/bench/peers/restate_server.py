@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -72,11 +73,12 @@ async def _register(admin: Path, port: int) -> None:
 @contextmanager
 def _process(command: list[object], **options: object) -> Iterator[None]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([str(word) for word in command], **quiet, **options) as process:
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, start_new_session=True, **quiet, **options) as process:
         try:
             yield
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # hypercorn has processes of its own
 
 
 def _free_port() -> int:
