@@ -55,13 +55,14 @@ def log_latencies(browser: Browser, daemon: Daemon, execution_id: str, work: Cal
     page.wait_for_selector("[id^='event-']")
     ready = _now(page)
     work()
+    until = _now(page)
     page.wait_for_timeout(_SETTLES * 1_000)
     seen = page.evaluate("seen")
     page.close()
     path = f"/v1/executions/{execution_id}/events"
     events = daemon.client.get(path, params={"limit": 500}).raise_for_status().json()["events"]
     written = {str(event["version"]): _millis(event["created_at"]) for event in events}
-    return [(seen[version] - at) / 1_000 for version, at in written.items() if at > ready]
+    return [(seen[version] - at) / 1_000 for version, at in written.items() if ready < at <= until]
 
 
 def list_latencies(
