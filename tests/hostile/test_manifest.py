@@ -14,7 +14,7 @@ from obelisk_daemon.deployment.watching import Absent, read_manifest
 
 FILE = Path("/etc/obelisk.toml")
 ROOM = 64 << 20
-"""Bytes that reading a manifest may take for a moment; before they were bounded, lines of 200 KB took over 8 GB."""
+"""Bytes that reading a manifest may take for a moment; before they were bounded, long lines took gigabytes."""
 
 
 def refusal(data: bytes | str) -> str:
