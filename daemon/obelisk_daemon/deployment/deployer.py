@@ -225,13 +225,15 @@ class Deployer:
         return Verdict("refused", self._number, "active", message=f"{message}: {cure}")
 
     async def examine(self, source: bytes, stored: Files | None = None, name: str | None = None) -> Examined:
-        """Check a manifest, and find what it would change; change nothing. `name` is that of the file, for messages.
+        """Check a manifest, and find what it would change; change nothing.
+
+        `name` is that of the file, for messages; where it names none, such as `/`, it is ours.
 
         Raises:
             Refusal: it can't be used at all.
         """
         around = self._surrounds
-        file = around.file if name is None else around.file.with_name(Path(name).name)
+        file = around.file.with_name(Path(name or "").name or around.file.name)
         candidate = await check(source, file, around.surroundings, self._compiler, dev=around.dev, stored=stored)
         before = {} if self._active is None else self._active.plan.functions
         difference = self._difference(candidate, is_own=stored is None)

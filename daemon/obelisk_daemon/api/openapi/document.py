@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
 from obelisk_daemon import __version__
-from obelisk_daemon.api.openapi.forms import EXAMPLE_CALL, FORMS, LIMITS, Schema, form_of, form_of_items
+from obelisk_daemon.api.openapi.forms import EXAMPLE_CALL, FORMS, LIMITS, REFUSED_ALONE, Schema, form_of, form_of_items
 from obelisk_daemon.api.openapi.operations import ANSWERS, BODIES, LINKS, OPERATIONS, TAGS, refusals, tag_of
 from obelisk_daemon.api.problems import MEDIA_TYPE
 from obelisk_daemon.api.roles import OPEN, needed
@@ -162,6 +162,8 @@ def _refusal(status: int, codes: Sequence[str]) -> Schema:
 
 
 def _refine_fields(document: str, schema: Schema) -> None:
+    if document in REFUSED_ALONE:
+        return
     for name, field in schema.get("properties", {}).items():
         if (document, name) in LIMITS:
             next(branch for branch in (*field.get("oneOf", ()), field) if branch != _NULL).update(

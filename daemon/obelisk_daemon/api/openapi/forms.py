@@ -177,6 +177,8 @@ LIMITS: Final[dict[tuple[str, str], Schema]] = {
     ("Submission", "tags"): {"maxProperties": 16},
 }
 """Limits of fields beyond their types, by document and field."""
+REFUSED_ALONE: Final = {"NamedSubmission"}
+"""Parts of a body that are answered for one by one: the forms of their fields are no condition of the request."""
 
 
 def form_of(place: str, name: str) -> str | None:
