@@ -37,4 +37,8 @@ class Faults:
                 self.check(sql)
                 return super().execute(sql, *arguments)  # type: ignore[arg-type]
 
+            def executemany(connection, sql: str, *arguments: object) -> sqlite3.Cursor:  # noqa: N805
+                self.check(sql)
+                return super().executemany(sql, *arguments)  # type: ignore[arg-type]
+
         return partial(sqlite3.connect, factory=Connection)
