@@ -156,9 +156,10 @@ _BY_NAME: Final = {
 }
 _LISTS: Final = {"events": "Event", "responses": "Response", "logs": "LogLine", "labels": "Label"}
 _PLAIN: Final = {
-    (place, "ffqn") for place in ("Submission", "ExecutionFilter", "list_executions", "print_wit", "functions")
+    *((place, "ffqn") for place in ("Submission", "ExecutionFilter", "list_executions", "print_wit", "functions")),
+    ("RefusedDocument", "execution_id"),
 }
-"""A shorter name, or the beginning of one, does here."""
+"""A shorter name, or the beginning of one, does here; and an id may be refused because it is none."""
 _OTHERS: Final = {
     ("RetryWish", "execution_id"): "NewExecutionId",
     ("FailureDocument", "cause"): "FailureId",
