@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Delays:
-    """A store with one delay, due in an hour; tells when somebody asks for what is due."""
+    """A store with one delay, due in an hour, and then in another one; tells when somebody asks for what is due."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._due_at = after(clock.now(), timedelta(hours=1))
@@ -21,6 +21,8 @@ class Delays:
 
     async def fire_delays(self, at: Instant, limit: int) -> int:
         self.asked.put_nowait(at)
+        if at >= self._due_at:
+            self._due_at = after(at, timedelta(hours=1))
         return 0
 
     async def next_due(self, after: Instant) -> Instant:
