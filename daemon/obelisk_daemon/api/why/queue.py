@@ -47,12 +47,13 @@ def untimely(facts: Facts) -> list[Reason]:
 
 def _suspected(facts: Facts) -> list[Reason]:
     """Tell that it ran when its daemon died, and is not started as others are for a while."""
-    newest = facts.standing.tail[-1]
-    match newest.event:
-        case Unlocked(reason="lost") | TemporarilyTimedOut(reason="lost"):
-            at = shared_at(newest.event.due_at, newest.created_at)
-            text = f"{_ENDS['lost']}: it is started alone when its turn comes, and among others from {facts.at(at)} on"
-            return [Reason("suspect", text)] if at > facts.now else []
+    for newest in facts.standing.tail[-1:]:  # what is being deleted may have none
+        match newest.event:
+            case Unlocked(reason="lost") | TemporarilyTimedOut(reason="lost"):
+                at = shared_at(newest.event.due_at, newest.created_at)
+                alone = "it is started alone when its turn comes, and among others"
+                text = f"{_ENDS['lost']}: {alone} from {facts.at(at)} on"
+                return [Reason("suspect", text)] if at > facts.now else []
     return []
 
 
