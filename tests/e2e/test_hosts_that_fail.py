@@ -126,7 +126,7 @@ def test_a_database_that_restarts_for_three_minutes_loses_nothing_of_2000_workfl
         working = [first] if sent else trio
         submit(working, range(sent + 1, upto + 1))
         sent = upto
-        threading.Event().wait(pause)
+        threading.Event().wait(pause)  # between two restarts the hosts work: time itself is what is tried here
         next(troubles, lambda: None)()
         server.stop(draw.choice([signal.SIGINT, signal.SIGQUIT]))
         server.start()
