@@ -87,7 +87,7 @@ def _chosen(services: Services, wish: BulkWish) -> tuple[ListFilter, str]:
     Raises:
         CallerError: `invalid_filter`, `invalid_cursor`.
     """
-    if wish.filter == ExecutionFilter():
+    if not any(msgspec.structs.astuple(wish.filter)):  # an empty value, of a variable not set, chooses nothing either
         raise CallerError("invalid_filter", "name at least one filter: without any, all executions would be meant")
     if wish.action == "retry" and not wish.dry_run and wish.filter.created_before is None:
         raise CallerError(
@@ -95,8 +95,9 @@ def _chosen(services: Services, wish: BulkWish) -> tuple[ListFilter, str]:
             "a retry needs created_before, so that what it makes is not retried when it is asked for again; "
             "a dry run gives it as `as_of`",
         )
-    # what has been created by now is in
-    as_of = wish.filter.created_before or to_rfc3339(Instant(services.engine.status().now + 1))
+    as_of = wish.filter.created_before
+    if as_of is None:  # what has been created by now is in
+        as_of = to_rfc3339(Instant(services.engine.status().now + 1))
     before = None if wish.cursor is None else place_of(wish.cursor)
     wanted = msgspec.structs.replace(wish.filter, created_before=as_of)
     chosen = list_filter(wanted, _COUNTED if wish.dry_run else _CHANGED, before)

@@ -92,6 +92,10 @@ def test_the_id_of_a_retry_follows_from_what_it_repeats() -> None:
     [
         ({"action": "cancel", "filter": {}}, "invalid_filter"),
         ({"action": "cancel", "filter": {"top_level": False}}, "invalid_filter"),
+        ({"action": "cancel", "filter": {"ffqn": "", "component": "", "tag": []}}, "invalid_filter"),
+        ({"action": "cancel", "filter": {"created_before": ""}}, "invalid_filter"),
+        ({"action": "pause", "filter": {"generation": 1, "created_before": ""}}, "invalid_filter"),
+        ({"action": "retry", "filter": {"outcome": "failed", "created_before": ""}}, "invalid_filter"),
         ({"action": "retry", "filter": {"outcome": "failed"}}, "invalid_filter"),
         ({"action": "cancel", "filter": {"digest": "odd"}}, "invalid_filter"),
         ({"action": "cancel", "filter": {"state": "odd"}}, "invalid_request"),
