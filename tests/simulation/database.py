@@ -104,7 +104,7 @@ class WatchedConnection(SqliteConnection):
 
     def _fenced(self, name: str, values: Values, *, holds_run: bool) -> sqlite3.Cursor:
         assert not isinstance(values, dict)
-        execution_id, version, *run = values[15:]  # type: ignore[index]
+        execution_id, version, *run = values[-3 if holds_run else -2 :]  # type: ignore[index]
         before = self.raw.execute(_ROW, (execution_id,)).fetchone()
         done = super().execute(name, values)
         if done.rowcount == 1:

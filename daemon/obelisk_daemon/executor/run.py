@@ -170,6 +170,7 @@ class Run:
             held=self.held,
             logs=logs,
             failures=() if end.failure is None else (end.failure,),
+            may_have_delays=self.function.component.kind == "workflow",
         )
         ticket = self.services.store.append(append, after=after, linger=response is not None)
         parent = None if response is None else self.neighbours.run_ahead(response, ticket)

@@ -82,6 +82,8 @@ class Append(msgspec.Struct, frozen=True):
     """What the run was given, for those who count and trace."""
     logs: tuple[LogLine, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
+    may_have_delays: bool = True
+    """False for an activity: at its end there are none to delete."""
 
 
 class Awaits(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
     """
     assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
     before = made.state.version - len(made.entries)
-    values = (*rows.projection(made.state), made.execution_id, before, made.run_id)
+    values = (*rows.projection(made.state), _missing(made), made.execution_id, before, made.run_id)
     updated = tx.execute("update_by_run", values)
     tx.look(lambda: _require_one(made.execution_id, updated))
     rows.insert_events(tx, made.execution_id, made.entries)
@@ -33,9 +33,9 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
         timed = (delay.due_at, made.state.changed_at)
         tx.execute("insert_delay", (delay.delay_id, made.execution_id, join_set, *timed))
     _insert_details(tx, made)
-    if made.state.status == "finished":
+    if made.state.status == "finished" and made.may_have_delays:
         tx.execute("delete_delays_of", (made.execution_id,))
-    state = made.state if made.awaits is None else _await(tx, made, made.awaits)
+    state = made.state if made.awaits is None or made.awaits.is_new else _await(tx, made, made.awaits)
     tx.changes.append(rows.change_of(made.execution_id, state))
     for delay_id in made.cancelled_delays:
         writes.cancel_delay(tx, delay_id, made.state.changed_at)
@@ -106,11 +106,14 @@ def _insert_details(tx: Transaction, made: Append) -> None:
         rows.insert_failure(tx, made.execution_id, failure)
 
 
+def _missing(made: Append) -> int:
+    """Tell how many responses an execution waits for, as far as that is known without counting what has come."""
+    return made.awaits.needed if made.awaits is not None and made.awaits.is_new else 0
+
+
 def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
     """Count what is missing, and give the state: an execution that misses nothing is pending at once."""
-    answered = 0
-    if not awaits.is_new:
-        (answered,) = tx.execute("count_responses", (made.execution_id, awaits.join_set)).fetchone()
+    (answered,) = tx.execute("count_responses", (made.execution_id, awaits.join_set)).fetchone()
     missing = awaits.needed - answered
     at = made.state.changed_at
     due_at = at if made.state.executor_id is None else after(at, writes.HOT_GRACE)

@@ -42,16 +42,15 @@ def _is_full(error: sqlite3.Error) -> bool:
 def _commit_group(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> None:
     """Run every transaction of the group and commit once. On the writer's thread.
 
-    An error keeps the frames it came through, and they the statements that were not read to their end: as long as one
-    of those is there that writes, SQLite refuses every savepoint. So frames are cleared before it goes on.
+    Hardly any is refused, so they run without savepoints first; where one is, all run again, each in its own.
     """
     raw = connection.raw
     try:
         raw.execute("BEGIN IMMEDIATE")
-        for ticket in group:
-            if ticket.after is not None and ticket.after.error is not None:
-                ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
-            else:
+        if not _run_all(connection, group):
+            raw.execute("ROLLBACK")
+            raw.execute("BEGIN IMMEDIATE")
+            for ticket in group:
                 _run_in_savepoint(connection, ticket)
     except sqlite3.Error as error:
         # SQLITE_FULL and an interrupt roll everything back, other errors leave it: from here all end the same way
@@ -74,21 +73,39 @@ def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> GroupL
     return GroupLostError(_unavailable(cause))
 
 
+def _run_all(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> bool:
+    """Run every transaction of the group; tell if none was refused."""
+    return all(_run(connection, ticket) for ticket in group)
+
+
 def _run_in_savepoint(connection: SqliteConnection, ticket: WriteTicket[Any]) -> None:
-    transaction, raw = Transaction(connection), connection.raw
-    raw.execute("SAVEPOINT one")
+    connection.raw.execute("SAVEPOINT one")
+    if not _run(connection, ticket):
+        connection.raw.execute("ROLLBACK TO one")
+    connection.raw.execute("RELEASE one")
+
+
+def _run(connection: SqliteConnection, ticket: WriteTicket[Any]) -> bool:
+    """Run a transaction; False, and its ticket has the error, where it was refused.
+
+    An error keeps the frames it came through, and they the statements that were not read to their end: as long as one
+    of those is there that writes, SQLite refuses every savepoint. So frames are cleared before it goes on.
+    """
+    ticket.error = ticket.result = None
+    if ticket.after is not None and ticket.after.error is not None:
+        ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
+        return True  # nothing of it was written
+    transaction = Transaction(connection)
     try:
         ticket.result = ticket.work(transaction)
-    except sqlite3.IntegrityError as error:
-        clear_frames(error.__traceback__)
-        raw.execute("ROLLBACK TO one")
+    except sqlite3.Error as error:
+        if not isinstance(error, sqlite3.IntegrityError):
+            raise
         ticket.error = error
-    except sqlite3.Error:
-        raise
     except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
-        clear_frames(error.__traceback__)
-        raw.execute("ROLLBACK TO one")
         ticket.error = error
     else:
         ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
-    raw.execute("RELEASE one")
+        return True
+    clear_frames(ticket.error.__traceback__)
+    return False

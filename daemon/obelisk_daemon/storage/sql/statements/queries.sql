@@ -12,7 +12,8 @@ INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
 -- name: update_by_run
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
-    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?
+    locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?,
+    join_missing = ?
 WHERE execution_id = ? AND version = ? AND run_id = ?;
 
 -- name: update_by_version
@@ -21,6 +22,7 @@ UPDATE execution SET
     locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?
 WHERE execution_id = ? AND version = ?;
 
+-- After `update_by_run`, which has locked the row: nothing answers between the count and this.
 -- name: await_responses
 UPDATE execution SET
     join_missing = :missing,
