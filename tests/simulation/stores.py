@@ -87,6 +87,10 @@ class WritingThread:
         await asyncio.sleep(line.faults.latency())
         return answer
 
+    def here(self, _function: Callable[[WatchedConnection], bool], /) -> bool:
+        """Refuse: what a daemon does here must not be seen by the others before it commits."""
+        return False
+
     async def _before(self, fault: CommitFault | None) -> None:
         line = self._line
         match fault:

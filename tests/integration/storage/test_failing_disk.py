@@ -152,7 +152,26 @@ async def test_what_was_queued_behind_an_unknown_outcome_is_refused(faults: Faul
         assert len(broken) == 1
 
 
-@pytest.mark.parametrize("statement", ["BEGIN", "SAVEPOINT", "RELEASE", "INSERT INTO execution"])
+@pytest.mark.parametrize("statement", ["SAVEPOINT", "ROLLBACK TO", "RELEASE"])
+async def test_a_savepoint_that_fails_harms_only_what_was_refused(
+    faults: Faults, tmp_path: Path, statement: str
+) -> None:
+    broken: list[OutcomeUnknownError] = []
+    async with open_active(tmp_path / "obelisk.db", broken.append) as store:
+        await store.submit(new_execution(created()))
+        faults.arm(statement, IO_ERROR)
+        welcome, refused = await asyncio.gather(
+            store.submit(new_execution(created(), 2)),
+            store.submit(new_execution(created(ffqn="testing:other/other.other"))),
+            return_exceptions=True,
+        )
+        assert (welcome, type(refused)) == (True, StorageUnavailableError)
+        faults.clear()
+        assert [await store.submit(new_execution(created(), number)) for number in (2, 3)] == [False, True]
+        assert broken == []
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT INTO execution"])
 async def test_a_statement_that_fails_is_no_unknown_outcome(faults: Faults, tmp_path: Path, statement: str) -> None:
     broken: list[OutcomeUnknownError] = []
     async with open_active(tmp_path / "obelisk.db", broken.append) as store:

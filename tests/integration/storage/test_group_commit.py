@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.writer import MANY, Transaction
+from obelisk_daemon.storage.sqlite import committing
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from tests.building import (
     ACTIVITY,
@@ -144,16 +147,48 @@ async def test_changes_are_published_once_when_a_group_is_written_one_by_one(sto
     assert [change.execution_id for change in world.changes] == [execution_id(n) for n in (1, 2, 3)]
 
 
-async def test_another_process_that_holds_the_database_delays_nobody_for_ever(store: SqlStore, tmp_path: Path) -> None:
-    await store.writer.queue(lambda tx: raw_of(tx).execute("PRAGMA busy_timeout = 0")).durable()
-    other = sqlite3.connect(tmp_path / "obelisk.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageUnavailableError) as refused:
-        await asyncio.wait_for(store.submit(new_execution(created())), 10)
-    assert refused.value.code == "storage_failed"
-    other.execute("ROLLBACK")
-    other.close()
+async def test_another_process_that_holds_the_database_delays_nobody_for_ever(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_PATIENCE", 0.0)
+    with held_by_another(tmp_path):
+        with pytest.raises(StorageUnavailableError) as refused:
+            await asyncio.wait_for(store.submit(new_execution(created())), 10)
+        assert refused.value.code == "storage_failed"
     assert await store.submit(new_execution(created()))
+
+
+async def test_the_loop_goes_on_while_another_process_holds_the_database(store: SqlStore, tmp_path: Path) -> None:
+    with held_by_another(tmp_path):
+        submitted = asyncio.create_task(store.submit(new_execution(created())))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not submitted.done()
+    assert await submitted
+
+
+async def test_a_short_group_is_run_on_the_loop_and_a_long_one_is_not(store: SqlStore) -> None:
+    ran_on: list[int] = []
+
+    def note(_: Transaction) -> None:
+        ran_on.append(threading.get_ident())
+
+    here = threading.get_ident()
+    for rows in (1, MANY):
+        await store.writer.queue(note, rows=rows).durable()
+    await asyncio.gather(*[store.writer.queue(note, rows=rows).durable() for rows in (1, MANY)])
+    assert [thread == here for thread in ran_on] == [True, False, False, False]
+
+
+@contextmanager
+def held_by_another(directory: Path) -> Iterator[None]:
+    other = sqlite3.connect(directory / "obelisk.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 async def test_ids_of_runs_are_drawn_on_the_loop(store: SqlStore) -> None:

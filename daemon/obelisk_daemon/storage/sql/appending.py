@@ -106,6 +106,12 @@ def _insert_details(tx: Transaction, made: Append) -> None:
         rows.insert_failure(tx, made.execution_id, failure)
 
 
+def rows_of(made: Append) -> int:
+    """Tell about how many rows an append touches."""
+    added = len(made.entries) + 4 * len(made.children) + 8 * len(made.scheduled) + len(made.delays) + len(made.logs)
+    return 4 + added + 4 * len(made.cancelled_delays) + 8 * len(made.cancelled_children)
+
+
 def _missing(made: Append) -> int:
     """Tell how many responses an execution waits for, as far as that is known without counting what has come."""
     return made.awaits.needed if made.awaits is not None and made.awaits.is_new else 0

@@ -50,7 +50,7 @@ from obelisk_daemon.storage.sql import (
     writes,
 )
 from obelisk_daemon.storage.sql.reads import Reads
-from obelisk_daemon.storage.sql.writer import GroupCommit, Transaction, Writer, WriteTicket
+from obelisk_daemon.storage.sql.writer import MANY, GroupCommit, Transaction, Writer, WriteTicket
 from obelisk_daemon.storage.suspects import Alone
 from obelisk_daemon.storage.upkeep import LostEnding, LostRun, NewExecutor
 
@@ -96,7 +96,7 @@ class SqlStore:
 
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
-        return await self._write(lambda tx: queueing.submit(tx, new))
+        return await self._write(lambda tx: queueing.submit(tx, new), rows=8)
 
     async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
         """Insert top-level executions, each once."""
@@ -110,7 +110,11 @@ class SqlStore:
         """Queue what a run adds."""
         assert after is None or isinstance(after, WriteTicket)
         return self.writer.queue(
-            lambda tx: appending.append(tx, append), subject=append.execution_id, after=after, linger=linger
+            lambda tx: appending.append(tx, append),
+            subject=append.execution_id,
+            after=after,
+            linger=linger,
+            rows=appending.rows_of(append),
         )
 
     async def lock(self, request: LockRequest) -> list[Held]:
@@ -118,7 +122,7 @@ class SqlStore:
         # ids are drawn here, not on the writer's thread: their source serves the loop at the same time
         runs, self._spare_runs = self._spare_runs, []
         runs += [request.new_run() for _ in range(request.limit - len(runs))]
-        held = await self._write(lambda tx: locking.lock(tx, request, runs))
+        held = await self._write(lambda tx: locking.lock(tx, request, runs), rows=2 * request.limit)
         self._spare_runs = runs[len(held) :]
         return held
 
@@ -353,5 +357,5 @@ class SqlStore:
         """Read a page."""
         return await self.reads.audit_rows(chosen)
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self.writer.queue(work).outcome()
+    async def _write(self, work: Callable[[Transaction], T], rows: int = MANY) -> T:
+        return await self.writer.queue(work, rows=rows).outcome()

@@ -18,6 +18,8 @@ from obelisk_daemon.storage.sql.connection import Connection
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
 _LARGEST_GROUP: Final = 1_000
+MANY: Final = 1 << 20
+"""Rows of a transaction where nobody knows how many."""
 GENERATION: Final = "generation"
 """What an activation guards; on a database of several hosts every group of transactions shares in it."""
 
@@ -50,11 +52,16 @@ class WriteTicket(Generic[T]):
     """A queued logical transaction. `error` is set once it has failed for good."""
 
     def __init__(
-        self, work: Callable[[Transaction], T], subject: ExecutionId | None, after: "WriteTicket[Any] | None"
+        self,
+        work: Callable[[Transaction], T],
+        subject: ExecutionId | None,
+        after: "WriteTicket[Any] | None",
+        rows: int = MANY,
     ) -> None:
         self.work = work
         self.subject = subject
         self.after = after
+        self.rows = rows
         self.error: BaseException | None = None
         self.result: T | None = None
         self.changes: list[Change] = []
@@ -142,9 +149,10 @@ class Writer:
         subject: ExecutionId | None = None,
         after: WriteTicket[Any] | None = None,
         linger: bool = False,
+        rows: int = MANY,
     ) -> WriteTicket[T]:
-        """Queue a transaction; see `ExecutionWriter.append` for `after` and `linger`."""
-        ticket = WriteTicket(work, subject, after)
+        """Queue a transaction that touches about so many rows; see `ExecutionWriter.append` for the rest."""
+        ticket = WriteTicket(work, subject, after, rows)
         if self._broken is not None:
             ticket.error = self._broken
             ticket.settle()

@@ -69,9 +69,16 @@ class SqliteThread(aiosqlite.Connection):
 
     async def call(self, function: Callable[[SqliteConnection], T], /) -> T:
         """Run a function on it."""
+        return await self._execute(function, self._connected())  # type: ignore[no-any-return,no-untyped-call]
+
+    def here(self, function: Callable[[SqliteConnection], bool], /) -> bool:
+        """Run a function on it, but on the caller's thread, while its own has nothing to do."""
+        return function(self._connected())
+
+    def _connected(self) -> SqliteConnection:
         if self._named is None:
             self._named = SqliteConnection(self._conn)
-        return await self._execute(function, self._named)  # type: ignore[no-any-return,no-untyped-call]
+        return self._named
 
 
 class SqliteReader(SqliteThread):

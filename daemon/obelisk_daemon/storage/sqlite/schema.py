@@ -53,6 +53,7 @@ def open_for_writing(file: Path, scripts: Sequence[str] | None = None) -> sqlite
             connection.execute(pragma)
         _migrate(connection, version, scripts, file)
         connection.execute(_WRITE_AGAIN)
+        connection.execute("PRAGMA busy_timeout = 0")  # who commits waits as it suits them
     return connection
 
 
