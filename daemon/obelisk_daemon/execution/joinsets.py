@@ -17,6 +17,7 @@ from obelisk_daemon.execution.events import (
     ResponseItem,
 )
 from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.execution.written import ResponseRow, response_of
 from obelisk_daemon.ids import DelayId, ExecutionId
 
 _NAME: Final = frozenset(string.ascii_letters + string.digits + "-_")
@@ -27,6 +28,8 @@ Member = ExecutionId | DelayId
 
 class JoinSet:
     """One join set. Every operation costs the same however many members it has."""
+
+    __slots__ = ("delivered", "is_closed", "last", "members", "name", "taken")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,6 +89,8 @@ class JoinSets:
         self._counts: dict[Literal["o", "g"], int] = {"o": 0, "g": 0}
         self._answered: set[Member] = set()
         self._waiting: dict[str, list[Response]] = {}
+        self._unread: dict[str, list[ResponseRow]] = {}
+        """Responses of join sets that nobody has asked for yet."""
         self.heard = 0
         """Up to which `seq` all responses were delivered."""
         self.results: dict[ExecutionId, tuple[str, Outcome]] = {}
@@ -114,11 +119,26 @@ class JoinSets:
         """Add a join set; what was delivered to it before the replay came here is its."""
         join_set = self._sets[name] = JoinSet(name)
         join_set.delivered = self._waiting.pop(name, [])
+        self._read(name)
         return join_set
+
+    def expect(self, rows: Iterable[ResponseRow]) -> None:
+        """Add the responses of a log before any others: they are read when their join set is there."""
+        for row in rows:
+            self.heard += row[0] == self.heard + 1
+            self._unread.setdefault(row[2], []).append(row)
+
+    def _read(self, name: str) -> None:
+        for row in self._unread.pop(name, ()):
+            self._add(response_of(row))
 
     def deliver(self, response: Response) -> None:
         """Add a response. The same one twice counts once: a parent may be told of it before the commit."""
         self.heard += response.seq == self.heard + 1
+        self._read(response.join_set)
+        self._add(response)
+
+    def _add(self, response: Response) -> None:
         member = member_of(response.item)
         if member in self._answered:
             return

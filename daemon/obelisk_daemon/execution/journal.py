@@ -6,7 +6,7 @@ what it asks is collected in `new` for the next append.
 """
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -15,10 +15,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.divergence import NondeterminismError, same_key
 from obelisk_daemon.execution.events import (
     ChildRequest,
-    Created,
     DelayRequest,
-    Entry,
-    HistoryEvent,
     HistoryItem,
     Intent,
     JoinNext,
@@ -37,6 +34,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.joinsets import JoinSet, JoinSets, name_problem
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.seeds import SeededBytes
+from obelisk_daemon.execution.written import WrittenLog, asked_in, body_of, item_of
 from obelisk_daemon.ids import DelayId, ExecutionId, child_id, delay_id, encode_ulid
 
 _LATEST: Final = Instant(253_402_300_799_999_999)
@@ -59,15 +57,12 @@ class Journal:
     def __init__(
         self,
         execution_id: ExecutionId,
-        log: Sequence[Entry],
-        responses: Sequence[Response],
+        log: WrittenLog,
         now: Callable[[], Instant],
         max_events: int = 1 << 62,
     ) -> None:
-        created = log[0].event
-        assert isinstance(created, Created)
         self.execution_id = execution_id
-        self.now: Instant = log[0].created_at
+        self.now: Instant = log.events[0][1]
         """The time the guest may know: the latest of what it has consumed, equal live and in replay."""
         self.new: list[tuple[Instant, HistoryItem]] = []
         """Live requests that no append has taken yet."""
@@ -79,11 +74,10 @@ class Journal:
         """Where it is told, once, that half of `max_events` are used up."""
         self._clock = now
         self.max_events = max_events
-        self._record = [(e.version, e.created_at, e.event.event) for e in log if isinstance(e.event, HistoryEvent)]
+        self._record = list(asked_in(log.events))
         self._cursor = self._live = 0
-        self._random = SeededBytes(created.seed, "host")
-        for response in responses:
-            self.deliver(response)
+        self._random = SeededBytes(log.created.seed, "host")
+        self.sets.expect(log.responses)
 
     @property
     def is_replaying(self) -> bool:
@@ -98,7 +92,8 @@ class Journal:
     @property
     def recorded_outcome(self) -> Outcome | None:
         """How the function had ended when it began to close its join sets: the guest must not run again."""
-        for _, _, item in reversed(self._record):
+        for _, _, body in reversed(self._record):
+            item = item_of(body)
             if isinstance(item, JoinNext) and item.outcome is not None:
                 return item.outcome
             if not isinstance(item, JoinNext) or not item.closing:
@@ -169,7 +164,7 @@ class Journal:
     @property
     def next_recorded(self) -> HistoryItem | None:
         """Give what the guest must ask next; None when it is live."""
-        return self._record[self._cursor][2] if self.is_replaying else None
+        return item_of(self._record[self._cursor][2]) if self.is_replaying else None
 
     def submit_delay(self, join_set: str, intent: Intent) -> DelayId:
         """Ask for a durable timer in a join set.
@@ -285,8 +280,8 @@ class Journal:
             NondeterminismError: the record goes on with something else than the closing of join sets.
         """
         if self.is_replaying:
-            version, _, expected = self._record[self._cursor]
-            raise NondeterminismError(version, expected, how)
+            version, _, body = self._record[self._cursor]
+            raise NondeterminismError(version, item_of(body), how)
 
     def skip_guest(self) -> None:
         """Take the rest of the record as asked, up to where the function had ended, without a guest to ask it."""
@@ -327,12 +322,13 @@ class Journal:
     def _ask(self, item: T) -> T:
         if self._cursor == len(self._record):
             return self._ask_live(item)
-        version, at, recorded = self._record[self._cursor]
-        if not same_key(recorded, item):
-            raise NondeterminismError(version, recorded, item)
+        version, at, body = self._record[self._cursor]
+        if body_of(item) != body:
+            item = _same_in_key(version, item_of(body), item)
         self._cursor += 1
-        self.now = max(self.now, at)
-        return recorded  # type: ignore[return-value] # equal keys are of one type
+        if at > self.now:
+            self.now = at
+        return item
 
     def _ask_live(self, item: T) -> T:
         closes = isinstance(item, JoinNext) and item.closing
@@ -346,6 +342,17 @@ class Journal:
         self.new.append((at, asked))
         self._live += 1
         return asked
+
+
+def _same_in_key(version: int, recorded: HistoryItem, asked: T) -> T:
+    """Give what was recorded, if it is what is asked for, whatever came of it.
+
+    Raises:
+        NondeterminismError: it is something else.
+    """
+    if not same_key(recorded, asked):
+        raise NondeterminismError(version, recorded, asked)
+    return recorded  # type: ignore[return-value] # equal keys are of one type
 
 
 def _with_outcome(item: T, at: Instant) -> T:

@@ -23,6 +23,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.journal import Journal, MisuseError
 from obelisk_daemon.execution.wit_json import params_from_json
 from obelisk_daemon.execution.wit_types import FunctionType, Primitive
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import ExecutionId, child_id, delay_id, parse_execution_id
 from tests.building import ACTIVITY, OK, WORKFLOW, created, execution_id, failed
 from tests.fakes.clock import START, ManualClock
@@ -32,7 +33,7 @@ REFUSAL = JsonCallError("function_not_found")
 
 
 def fresh(*record: Entry, responses: tuple[Response, ...] = ()) -> Journal:
-    return Journal(ID, [Entry(0, START, created(WORKFLOW)), *record], responses, ManualClock().now)
+    return Journal(ID, written([Entry(0, START, created(WORKFLOW)), *record], responses), ManualClock().now)
 
 
 def record_of(journal: Journal) -> list[Entry]:
