@@ -12,10 +12,12 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.codec import encode
 from obelisk_daemon.execution.divergence import NondeterminismError, same_key
 from obelisk_daemon.execution.events import (
     ChildRequest,
     DelayRequest,
+    HistoryEvent,
     HistoryItem,
     Intent,
     JoinNext,
@@ -34,7 +36,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.joinsets import JoinSet, JoinSets, name_problem
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.seeds import SeededBytes
-from obelisk_daemon.execution.written import WrittenLog, asked_in, body_of, item_of
+from obelisk_daemon.execution.written import WrittenLog, asked_in, item_of
 from obelisk_daemon.ids import DelayId, ExecutionId, child_id, delay_id, encode_ulid
 
 _LATEST: Final = Instant(253_402_300_799_999_999)
@@ -69,12 +71,14 @@ class Journal:
         self.sets = JoinSets()
         self.last_direct_call: ExecutionId | None = None
         self.last_one_off: ExecutionId | DelayId | None = None
+        self._one_off = ""
+        """The newest one-off join set."""
         self._unused_ids: set[ExecutionId] = set()
         self.warn: Callable[[str], None] = lambda _: None
         """Where it is told, once, that half of `max_events` are used up."""
         self._clock = now
         self.max_events = max_events
-        self._record = list(asked_in(log.events))
+        self._record = asked_in(log.events)
         self._cursor = self._live = 0
         self._random = SeededBytes(log.created.seed, "host")
         self.sets.expect(log.responses)
@@ -108,7 +112,11 @@ class Journal:
         """
         if label is not None and (problem := name_problem(label)):
             raise MisuseError(problem)
-        return self._create(self.sets.next_name(kind, label))
+        name = self._create(self.sets.next_name(kind, label))
+        if kind == "o":
+            self.sets.leave(self._one_off)  # the guest has what it waited for there
+            self._one_off = name
+        return name
 
     def create_named_set(self, name: str) -> str | None:
         """Open a join set with a name of the workflow's own; None when there is one with that name already."""
@@ -121,7 +129,7 @@ class Journal:
         """
         join_set = join_set or self.create_set("o")
         self.last_direct_call = self.last_one_off = self.submit(join_set, ffqn, params)
-        self.ask_next(join_set)
+        self._ask(JoinNext(join_set))
         return join_set
 
     def sleep(self, intent: Intent, label: str | None) -> tuple[str, Instant]:
@@ -129,7 +137,7 @@ class Journal:
         join_set = self.create_set("o", label)
         request = self._submit_delay(join_set, intent)
         self.last_one_off = request.delay_id
-        self.ask_next(join_set)
+        self._ask(JoinNext(join_set))
         return join_set, request.due_at
 
     def submit(self, join_set: str, ffqn: str, params: list[object]) -> ExecutionId:
@@ -139,7 +147,7 @@ class Journal:
             MisuseError: the join set is closed.
         """
         opened = self._opened(join_set)
-        execution_id = child_id(self.execution_id, join_set, opened.next_number)
+        execution_id = child_id(self.execution_id, join_set, len(opened.members) + 1)
         self._ask(JoinSetRequest(join_set, ChildRequest(execution_id, ffqn, params)))
         opened.members[execution_id] = ffqn
         return execution_id
@@ -199,10 +207,11 @@ class Journal:
     def take(self, join_set: str) -> ResponseItem | None:
         """Consume the next response of a join set; None while there is none."""
         opened = self.sets[join_set]
-        if not opened.has_next:
+        if opened.taken == len(opened.delivered):
             return None
         response = self.sets.take(opened)
-        self.now = max(self.now, response.created_at)
+        if response.created_at > self.now:
+            self.now = response.created_at
         return response.item
 
     def begin_close(self, join_set: str, outcome: Outcome | None = None) -> JoinSet:
@@ -320,12 +329,14 @@ class Journal:
         return asked.request
 
     def _ask(self, item: T) -> T:
-        if self._cursor == len(self._record):
+        if not self.is_replaying:
             return self._ask_live(item)
         version, at, body = self._record[self._cursor]
-        if body_of(item) != body:
+        if encode(HistoryEvent(item)) != body:
             item = _same_in_key(version, item_of(body), item)
         self._cursor += 1
+        if self._cursor == len(self._record):
+            self._record = []  # a workflow in memory needs no more of it
         if at > self.now:
             self.now = at
         return item

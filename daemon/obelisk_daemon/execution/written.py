@@ -3,7 +3,7 @@
 A replay asks for the same as before, so most of what it does is to compare bytes: little of a log is ever decoded.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from obelisk_daemon.clock import Instant
@@ -50,9 +50,9 @@ def item_of(body: bytes) -> HistoryItem:
     return event.event
 
 
-def asked_in(events: Iterable[EventRow]) -> Iterator[EventRow]:
+def asked_in(events: Iterable[EventRow]) -> list[EventRow]:
     """Choose what a workflow asked for."""
-    return (row for row in events if row[2].startswith(_ASKED))
+    return [row for row in events if row[2].startswith(_ASKED)]
 
 
 def entry_of(row: EventRow) -> Entry:

@@ -108,7 +108,7 @@ def test_a_join_set_that_was_never_closed_is_open_and_the_oldest_comes_first() -
         journal.create_named_set(name)
     journal.begin_close("n:a")
     assert [one.name for one in journal.sets.open()] == ["n:b", "n:c"]
-    assert [one.name for one in journal.sets.all()] == ["n:b", "n:a", "n:c"]
+    assert [one.name for one in journal.sets.values()] == ["n:b", "n:a", "n:c"]
 
 
 def test_a_function_that_had_ended_is_not_run_again_and_its_outcome_is_in_the_record() -> None:
