@@ -74,7 +74,7 @@ class Guest(Calling):
     """A store with one instance. Made, run and closed by `LinkedComponent.run`; host functions get it as `guest`."""
 
     __slots__ = (
-        "_buffer", "_calls_seen", "_export", "_fresh", "_future", "_linked", "_lowered", "_running", "_slices",
+        "_buffer", "_calls_seen", "_export", "_future", "_linked", "_lowered", "_running", "_slices",
         "_store", "base", "context", "finished", "limits",
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ class Guest(Calling):
         self.dropped = []
         self.host_error = None
         self.call = None
-        self.away = self.finished = self._running = self._fresh = False
+        self.away = self.finished = self._running = False
         self._slices = self._lowered = self._future = 0
         self.calls_left = self._calls_seen = limits.host_calls
         self.value_limit = self.left = limits.value
@@ -203,6 +203,8 @@ class Guest(Calling):
         while True:
             if scheduler.crowded:
                 await scheduler.turn()
+            # Epochs that passed while it was parked, or waited for its turn, are no part of its slice.
+            abi.set_epoch_deadline(self.ctx, 1)
             again = self.run_slice()
             while again:
                 again = await self._compute()
@@ -212,10 +214,6 @@ class Guest(Calling):
 
     async def _compute(self) -> bool:
         """Get another slice, here or on a compute thread."""
-        if self._fresh:
-            # Epochs passed while it was parked, so it yielded at once: that was no slice.
-            self._fresh = False
-            return self.run_slice()
         scheduler = self._linked.scheduler
         scheduler.used_slice()
         self._slices = self._slices + 1 if self.calls_left == self._calls_seen else 1
@@ -252,7 +250,6 @@ class Guest(Calling):
         except BaseException as raised:  # noqa: BLE001 - the guest boundary: raised again once the guest has trapped
             self._fail(call, raised)
         self.call = None
-        self._fresh = True
         MEM[self.flag] = 1
 
     def _fail(self, call: ParkedCall, raised: BaseException) -> None:
