@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import os
 import resource
 import socket
@@ -75,6 +76,7 @@ def run(
     from obelisk_daemon.systemd import handover
 
     _allow_many_files()
+    gc.disable()  # until the daemon is up: all that it loads and reads by then stays
     beginning = begin(Options(manifest, _surroundings(state_dir, listen), dev))
     configure(beginning.settings.log)
     try:
