@@ -99,18 +99,24 @@ class HttpClient:
     ) -> None:
         self._system_resolver = SystemResolver() if resolver is None else None
         self._resolver = resolver or self._system_resolver
-        trust = ssl_context or trusting_system()
-        self._pools = {reach: self._pool(reach, trust, max_connections) for reach in Reach}
+        self._max_connections = max_connections
+        self._trust = ssl_context
+        """None until something is to be sent: a daemon that sends nothing need not read all certificates."""
+        self._pools: dict[Reach, httpcore.AsyncConnectionPool] = {}
 
-    def _pool(self, reach: Reach, trust: ssl.SSLContext, max_connections: int) -> httpcore.AsyncConnectionPool:
-        assert self._resolver is not None
-        return httpcore.AsyncConnectionPool(
-            ssl_context=trust,
-            max_connections=max_connections,
-            max_keepalive_connections=max(1, max_connections // 10),
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=CheckedNetwork(self._resolver, reach),
-        )
+    def _pool(self, reach: Reach) -> httpcore.AsyncConnectionPool:
+        pool = self._pools.get(reach)
+        if pool is None:
+            assert self._resolver is not None
+            self._trust = self._trust or trusting_system()
+            pool = self._pools[reach] = httpcore.AsyncConnectionPool(
+                ssl_context=self._trust,
+                max_connections=self._max_connections,
+                max_keepalive_connections=max(1, self._max_connections // 10),
+                keepalive_expiry=_IDLE_SECONDS,
+                network_backend=CheckedNetwork(self._resolver, reach),
+            )
+        return pool
 
     @asynccontextmanager
     async def open(self, request: ClientRequest) -> AsyncIterator[Response]:
@@ -143,7 +149,7 @@ class HttpClient:
                         head.reschedule(loop.time() + request.timeouts.first_byte)
 
                 raw = _raw_request(request, {"timeout": times, "trace": follow})
-                return await self._pools[request.reach].handle_async_request(raw)
+                return await self._pool(request.reach).handle_async_request(raw)
         except TimeoutError as error:
             raise HttpFailure("HTTP_response_timeout", "the server sent no response in time") from error
         except httpcore.ReadTimeout as error:
