@@ -80,7 +80,7 @@ class Guest(Calling):
     """A store with one instance. Made, run and closed by `LinkedComponent.run`; host functions get it as `guest`."""
 
     __slots__ = (
-        "_buffer", "_calls_seen", "_export", "_fresh", "_future", "_linked", "_lowered", "_running", "_slices",
+        "_buffer", "_calls_seen", "_export", "_future", "_linked", "_lowered", "_running", "_slices",
         "_store", "_used", "base", "context", "finished", "limits",
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ class Guest(Calling):
         self.dropped = []
         self.host_error = None
         self.call = None
-        self.away = self.finished = self._running = self._fresh = self.gave_way = False
+        self.away = self.finished = self._running = self.gave_way = False
         self._slices = self._lowered = self._future = 0
         self._used = 0.0
         self.portion = _FIRST_PORTION
@@ -215,6 +215,8 @@ class Guest(Calling):
         while True:
             if scheduler.crowded:
                 await scheduler.turn()
+            # Epochs that passed while it was parked, or waited for its turn, are no part of its slice.
+            abi.set_epoch_deadline(self.ctx, 1)
             again = self.run_slice()
             while again:
                 again = await self._compute()
@@ -226,10 +228,6 @@ class Guest(Calling):
         """Get another slice, here or on a compute thread."""
         if self.gave_way:
             return await self._take_turn()
-        if self._fresh:
-            # Epochs passed while it was parked, so it yielded at once: that was no slice.
-            self._fresh = False
-            return self.run_slice()
         scheduler = self._linked.scheduler
         scheduler.used_slice()
         self._slices = 1 if self._budget_calls() else self._slices + 1
@@ -250,8 +248,8 @@ class Guest(Calling):
         self._budget_calls()
         await self._linked.scheduler.turn()
         self.gave_way = False
-        self._fresh = True
         MEM[self.flag] = 1
+        abi.set_epoch_deadline(self.ctx, 1)
         return self.run_slice()
 
     def _budget_calls(self) -> int:
@@ -286,7 +284,6 @@ class Guest(Calling):
         except BaseException as raised:  # noqa: BLE001 - the guest boundary: raised again once the guest has trapped
             self._fail(call, raised)
         self.call = None
-        self._fresh = True
         MEM[self.flag] = 1
 
     def _fail(self, call: ParkedCall, raised: BaseException) -> None:

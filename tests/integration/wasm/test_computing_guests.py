@@ -5,11 +5,12 @@ import threading
 
 import pytest
 
+from obelisk_daemon.wasm import abi
 from obelisk_daemon.wasm.callbacks import GUESTS
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits, Returned
 from obelisk_daemon.wasm.linker import LinkedComponent
-from obelisk_daemon.wasm.recipe import EngineSettings
+from obelisk_daemon.wasm.recipe import KINDS, EngineSettings
 from obelisk_daemon.wasm.scheduler import Fiber, Scheduler
 from tests.integration.wasm.loading import COUNTER, FIBO, RUN, calling, counting, from_wat, load
 
@@ -21,12 +22,17 @@ LONG = counting(150_000_000)
 
 
 class Watched(Scheduler):
-    """Says when a guest goes to a compute thread, and on which threads it ran."""
+    """Counts whole slices, and says when a guest goes to a compute thread."""
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
         self.left = asyncio.Event()
         self.journeys = 0
+        self.slices = 0
+
+    def used_slice(self) -> None:
+        self.slices += 1
+        super().used_slice()
 
     async def compute(self, fiber: Fiber) -> None:
         self.journeys += 1
@@ -100,6 +106,22 @@ async def test_a_spinning_guest_on_the_loop_can_be_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert scheduler.journeys == 0
+    engines.close()
+
+
+async def test_the_epochs_that_pass_while_a_guest_is_parked_use_up_no_slice() -> None:
+    engines = Engines(EngineSettings(tick=None))
+    engines.scheduler = scheduler = Watched(0)
+
+    async def ask(_guest: Guest, n: int) -> int:
+        for kind in KINDS:
+            abi.increment_epoch(engines.address(kind))
+        return n + 1
+
+    text = calling(f"(drop (call $ask (i32.const 1))) {counting(10)} (call $ask (i32.const 7))", COUNTER)
+    linked = LinkedComponent(from_wat(engines, text), lambda *_: ask)
+    assert await linked.run(RUN, [], None, LIMITS) == Returned(8)
+    assert scheduler.slices == 0
     engines.close()
 
 
