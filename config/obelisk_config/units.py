@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 _DURATION_UNITS: Final = {
@@ -21,6 +22,7 @@ _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|[smhd])", re.ASCII)
 _SIZE: Final = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)", re.ASCII)
 
 
+@lru_cache(maxsize=1_024)
 def parse_duration(text: str) -> timedelta:
     """Read a duration: whole numbers each followed by ms, s, m, h or d, the largest unit first.
 

@@ -54,6 +54,7 @@ class IdSource:
         self._now_ms = now_ms
         self._random_bits = random_bits
         self._last = (0, 0)
+        self._ulid = encode_ulid(*self._last)
 
     def ulid(self) -> str:
         """Make the next ULID; within one millisecond, or after a backward clock jump, count up from the last."""
@@ -62,7 +63,11 @@ class IdSource:
             self._last = (now, self._random_bits(_RANDOM_BITS - 1))
         else:
             self._last = (last_ms, last_random + 1)
-        return encode_ulid(*self._last)
+            if self._last[1] & 1023:  # all but the last two characters are those of the last one
+                self._ulid = self._ulid[:24] + _PAIRS[self._last[1] & 1023]
+                return self._ulid
+        self._ulid = encode_ulid(*self._last)
+        return self._ulid
 
     def execution(self) -> ExecutionId:
         """Make the id of a top-level execution."""

@@ -213,9 +213,11 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
 
     # Engine
 
-    async def submit(self, call: NewCall) -> bool:
+    async def submit(self, call: NewCall) -> Summary | None:
         if self.storage_full:
             raise StorageUnavailableError("storage_full", "no space is left on the disk of the state directory")
+        if self.is_there(call):
+            return None
         self.submitted += 1
         self.calls.append(call)
         event = self._created(call.function, call.params)
@@ -232,7 +234,7 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
                 tags=dict(call.tags),
             ),
         )
-        return True
+        return self.row(call.execution_id)
 
     async def cancel(self, execution_id: ExecutionId, *, force: bool) -> CancelReport:
         await self.summary(execution_id)
@@ -309,6 +311,9 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         self.reads += 1
         if self.broken:
             raise ZeroDivisionError("a bug")
+        return self.row(execution_id)
+
+    def row(self, execution_id: ExecutionId) -> Summary:
         log = self.logs.get(execution_id)
         if log is None:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")

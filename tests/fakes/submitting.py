@@ -1,4 +1,4 @@
-"""Many calls at once, for an engine in memory."""
+"""Submitting, for an engine in memory: what is there already, and many calls at once."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from obelisk_daemon.api.services import NewCall
 from obelisk_daemon.errors import CallerError, ConflictError
 from obelisk_daemon.execution.events import Created, Entry
 from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.records import Summary
 
 
 class FakeSubmitting:
@@ -13,16 +14,27 @@ class FakeSubmitting:
 
     logs: dict[ExecutionId, list[Entry]]
 
-    async def submit(self, call: NewCall) -> bool:
+    async def submit(self, call: NewCall) -> Summary | None:
         raise NotImplementedError
 
     async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
         return [await self._submitted(call) for call in calls]
 
-    async def _submitted(self, call: NewCall) -> bool | CallerError:
+    def is_there(self, call: NewCall) -> bool:
+        """Tell if the same call is there; another one under its id is a conflict."""
         if call.execution_id not in self.logs:
-            return await self.submit(call)
+            return False
         created = self.logs[call.execution_id][0].event
         assert isinstance(created, Created)
-        same = (created.ffqn, created.params) == (str(call.function.ffqn), call.params)
-        return False if same else ConflictError("execution_exists", "another call")
+        stored = (created.ffqn, created.params, created.intent, created.retried_from)
+        more = (created.labels, created.priority, created.tags)
+        wanted = (str(call.function.ffqn), call.params, call.intent, call.retried_from)
+        if (stored, more) != (wanted, (call.labels, call.priority, call.tags)):
+            raise ConflictError("execution_exists", "another call")
+        return True
+
+    async def _submitted(self, call: NewCall) -> bool | CallerError:
+        try:
+            return await self.submit(call) is not None
+        except ConflictError as refused:
+            return refused

@@ -50,6 +50,11 @@ def test_ids_of_one_millisecond_still_increase() -> None:
     assert len({ulid[:10] for ulid in made}) == 1
 
 
+def test_ids_of_one_millisecond_count_up_over_the_end_of_their_last_characters() -> None:
+    ids = IdSource(lambda: 5, lambda _: 1_021)
+    assert [ids.ulid() for _ in range(5)] == [encode_ulid(5, 1_021 + more) for more in range(5)]
+
+
 def test_ids_increase_after_the_clock_went_back() -> None:
     clock = ManualClock()
     ids = source(clock)

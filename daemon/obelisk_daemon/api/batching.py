@@ -79,7 +79,7 @@ async def _closer(services: Services, wanted: NamedSubmission, refused: CallerEr
     try:
         if isinstance(refused, QueueFullError):
             raise refused
-        return await submit(services, parse_submitted_id(wanted.execution_id), wanted)
+        return await submit(services, parse_submitted_id(wanted.execution_id), wanted) is not None
     except CallerError as error:
         return RefusedDocument(wanted.execution_id, error.code, str(error))
 

@@ -23,7 +23,7 @@ from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.executors import Executors
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import DelayId, ExecutionId
-from obelisk_daemon.storage.records import NewExecution
+from obelisk_daemon.storage.records import NewExecution, Summary
 
 
 class LocalEngine:
@@ -39,24 +39,26 @@ class LocalEngine:
         self.not_ready: str | None = "starting"
         self._degraded = degraded
 
-    async def submit(self, call: NewCall) -> bool:
-        """Create a top-level execution, durably; True when it is new."""
+    async def submit(self, call: NewCall) -> Summary | None:
+        """Create a top-level execution, durably; give its row when it is new."""
+        new = self._new(call, self._services.clock.now())
         try:
-            return await self._services.store.submit(self._new(call))
+            is_new = await self._services.store.submit(new)
         except QueueFullError:
             self._services.metrics.executions.queue_refusals.inc()
             raise
+        return _row_of(new) if is_new else None
 
     async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
         """Create top-level executions, durably and in one write."""
-        done = await self._services.store.submit_many([self._new(call) for call in calls])
+        now = self._services.clock.now()
+        done = await self._services.store.submit_many([self._new(call, now) for call in calls])
         refused = sum(isinstance(one, QueueFullError) for one in done)
         self._services.metrics.executions.queue_refusals.inc(by=refused)
         return done
 
-    def _new(self, call: NewCall) -> NewExecution:
+    def _new(self, call: NewCall, now: Instant) -> NewExecution:
         services = self._services
-        now = services.clock.now()
         function = services.plan.functions[str(call.function.ffqn)]
         due_at = now if call.intent is None else due(call.intent, now)
         event = created(services, function, call.params, due_at)
@@ -132,6 +134,31 @@ class LocalEngine:
             degraded=self._degraded(),
             executors=tuple(_executor_info(member) for member in self._executors.members),
         )
+
+
+def _row_of(new: NewExecution) -> Summary:
+    """Give the row of an execution as it was inserted, without a look at the database."""
+    state, created = new.state, new.created
+    return Summary(
+        execution_id=new.execution_id,
+        ffqn=created.ffqn,
+        component=created.component,
+        digest=state.digest,
+        status=state.status,
+        lifecycle=state.lifecycle,
+        created_at=new.entries[0].created_at,
+        changed_at=state.changed_at,
+        version=state.version,
+        attempts=0,
+        due_at=state.due_at,
+        join_set=None,
+        pause_reason=None,
+        parent_id=None,
+        outcome=None,
+        labels=created.labels,
+        priority=created.priority,
+        tags=created.tags,
+    )
 
 
 def _is_full(directory: Path) -> bool:

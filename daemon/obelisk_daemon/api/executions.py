@@ -105,8 +105,10 @@ async def failure(request: ApiRequest, failure_id: Id) -> FailureDocument:
 
 
 async def _submitted(services: Services, execution_id: ExecutionId, wanted: Submission) -> Response[ExecutionDocument]:
-    new = await submit(services, execution_id, wanted)
-    return Response(await shown(services, execution_id), status_code=201 if new else 200)
+    made = await submit(services, execution_id, wanted)
+    if made is not None:
+        return Response(made, status_code=201)
+    return Response(await shown(services, execution_id), status_code=200)
 
 
 ROUTES: Final = (submit_as, submit_new, list_executions, show, result, failure)

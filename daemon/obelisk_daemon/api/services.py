@@ -24,6 +24,7 @@ from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.database import DatabaseKeeper
 from obelisk_daemon.storage.generations import Generation, GenerationRow, OnUpgrade
 from obelisk_daemon.storage.port import ExecutionReader
+from obelisk_daemon.storage.records import Summary
 from obelisk_daemon.storage.retention import RetentionRound
 
 if TYPE_CHECKING:  # its documents are made from those that are made from these
@@ -155,8 +156,8 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Engine(Protocol):
     """What changes executions."""
 
-    async def submit(self, call: NewCall) -> bool:
-        """Create a top-level execution, durably; True when it is new, False when the same one was there.
+    async def submit(self, call: NewCall) -> Summary | None:
+        """Create a top-level execution, durably; give its row when it is new, None when the same one was there.
 
         Raises:
             ConflictError: `execution_exists`: the id belongs to another call.
@@ -166,7 +167,7 @@ class Engine(Protocol):
         ...
 
     async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
-        """Create executions in one write: for each what `submit` answers, or how it refuses it.
+        """Create executions in one write: for each whether it is new, or how `submit` refuses it.
 
         Raises:
             StorageUnavailableError: nothing was written; the caller may try again.

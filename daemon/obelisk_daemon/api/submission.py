@@ -7,13 +7,14 @@ from obelisk_config.forms import LABEL
 from obelisk_config.forms import label as check_label
 from obelisk_config.rules import FormError
 from obelisk_config.units import parse_duration
+from obelisk_daemon.api import describing
 from obelisk_daemon.api.catalog import names_of
-from obelisk_daemon.api.documents import Submission
+from obelisk_daemon.api.documents import ExecutionDocument, Submission
 from obelisk_daemon.api.services import Catalog, NewCall, Services
 from obelisk_daemon.api.showing import created_of
 from obelisk_daemon.api.tags import checked_tags
 from obelisk_daemon.clock import from_rfc3339
-from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError
+from obelisk_daemon.errors import CallerError, ConflictError, NotFoundError, StorageUnavailableError
 from obelisk_daemon.execution.events import Created, Intent
 from obelisk_daemon.execution.wit_json import params_from_json, same, to_json
 from obelisk_daemon.ffqn import Ffqn
@@ -25,27 +26,47 @@ _MOST_LABELS: Final = 64
 _HIGHEST: Final = 9
 
 
-async def submit(services: Services, execution_id: ExecutionId, wanted: Submission) -> bool:
-    """Create the execution, or find that the same one is there; True when it is new.
+async def submit(services: Services, execution_id: ExecutionId, wanted: Submission) -> ExecutionDocument | None:
+    """Create the execution and describe it; None when the same one is there already.
 
-    The same one is found before the manifest is looked at: a client that lost the answer gets it, even though the
-    function may have gone since.
+    Only of what can't be made is looked up whether it is there: a client that lost the answer gets it, even though the
+    function may have gone since, or the disk be full.
 
     Raises:
         CallerError: the function, its parameters or the time are wrong.
         ConflictError: `execution_exists`: the id belongs to another call.
         StorageUnavailableError: nothing was written.
     """
+    catalog = services.catalog()
+    try:
+        call = call_of(catalog, execution_id, wanted)
+        made = await services.engine.submit(call)
+    except (CallerError, StorageUnavailableError):
+        if not await _is_there(services, execution_id, wanted):
+            raise
+        return None
+    if made is None:
+        return None
+    return describing.execution(made, catalog, describing.Background(params=to_json(call.params)))
+
+
+async def _is_there(services: Services, execution_id: ExecutionId, wanted: Submission) -> bool:
+    """Tell if the same call is there, maybe in other words.
+
+    Raises:
+        CallerError: the time, a label, a tag or the priority is wrong.
+        ConflictError: `execution_exists`: the id belongs to another call.
+    """
     intent, labels, tags = _intent(wanted), _labels(wanted), checked_tags(wanted.tags)
     created = await created_of(services, execution_id)
-    if created is not None:
-        _require_same(services.catalog(), execution_id, created, wanted)
-        if created.intent != intent:
-            raise _exists(execution_id, f"a call of {created.ffqn} for another time")
-        if (created.labels, created.priority, created.tags) != (labels, _priority(wanted), tags):
-            raise _exists(execution_id, f"a call of {created.ffqn} with other labels or tags, or another priority")
+    if created is None:
         return False
-    return await services.engine.submit(call_of(services.catalog(), execution_id, wanted))
+    _require_same(services.catalog(), execution_id, created, wanted)
+    if created.intent != intent:
+        raise _exists(execution_id, f"a call of {created.ffqn} for another time")
+    if (created.labels, created.priority, created.tags) != (labels, _priority(wanted), tags):
+        raise _exists(execution_id, f"a call of {created.ffqn} with other labels or tags, or another priority")
+    return True
 
 
 def call_of(catalog: Catalog, execution_id: ExecutionId, wanted: Submission) -> NewCall:
@@ -96,7 +117,7 @@ async def retry(services: Services, original: ExecutionId, execution_id: Executi
         priority=created.priority,
         tags=created.tags,
     )
-    return await services.engine.submit(call)
+    return await services.engine.submit(call) is not None
 
 
 def _intent(wanted: Submission) -> Intent | None:

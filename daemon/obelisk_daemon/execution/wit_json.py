@@ -58,12 +58,13 @@ def params_from_json(function: FunctionType, params: object) -> list[Any]:
     Raises:
         CallerError: `type_check_failed`, naming the parameter, the place inside it, the WIT type and what was found.
     """
-    names = ", ".join(f"{name}: {to_wit(t)}" for name, t in function.params)
     if not isinstance(params, list):
-        raise CallerError("type_check_failed", f"parameters are one JSON array of ({names}), got {_show(params)}")
+        raise CallerError(
+            "type_check_failed", f"parameters are one JSON array of ({_names(function)}), got {_show(params)}"
+        )
     if len(params) != len(function.params):
         raise CallerError(
-            "type_check_failed", f"expected {len(function.params)} parameters ({names}), got {len(params)}"
+            "type_check_failed", f"expected {len(function.params)} parameters ({_names(function)}), got {len(params)}"
         )
     return [from_json(t, value, f"parameter {name}") for (name, t), value in zip(function.params, params, strict=True)]
 
@@ -95,6 +96,10 @@ def from_json(wit: WitType, value: object, path: str) -> Any:
         raise CallerError(
             "type_check_failed", f"{place}: expected {mismatch.expected}, got {_show(mismatch.found)}{hint}"
         ) from None
+
+
+def _names(function: FunctionType) -> str:
+    return ", ".join(f"{name}: {to_wit(t)}" for name, t in function.params)
 
 
 def _show(value: object) -> str:

@@ -320,3 +320,17 @@ async def test_the_openapi_document_is_served(http: httpx.AsyncClient) -> None:
     document = (await http.get("/v1/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert "/v1/executions/{execution_id}" in document["paths"]
+
+
+async def test_a_new_execution_is_described_without_a_look_at_the_database(
+    http: httpx.AsyncClient, world: FakeWorld
+) -> None:
+    await submit(http, "fibo-activity.fibo", [3])
+    assert world.reads == 0
+
+
+async def test_the_same_call_is_found_where_nothing_can_be_written(http: httpx.AsyncClient, world: FakeWorld) -> None:
+    await submit(http, "fibo-activity.fibo", [3])
+    world.storage_full = True
+    assert (await submit(http, "fibo-activity.fibo", [3.0])).status_code == 200
+    assert problem(await submit(http, "fibo-activity.fibo", [3], number=2)) == (507, "storage_full")

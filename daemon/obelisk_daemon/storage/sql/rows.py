@@ -1,6 +1,7 @@
 """Rows of the tables as the values of the port, and back."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from obelisk_daemon.clock import Instant
@@ -117,9 +118,9 @@ def insert_executions(tx: Transaction, many: Sequence[NewExecution], rank: int |
     tags = [(*tag, new.entries[0].created_at, new.execution_id) for new in many for tag in new.created.tags.items()]
     if tags:
         tx.executemany("insert_tag", tags)
-    queued = [(new.created.component,) for new in many if is_queued(new.state)]
+    queued = Counter(new.created.component for new in many if is_queued(new.state))
     if queued:
-        tx.executemany("count_queued", queued)
+        tx.executemany("count_queued", list(queued.items()))
     tx.executemany("insert_event", [row for new in many for row in _event_rows(new.execution_id, new.entries)])
     for new in many:
         if new.failure is not None:

@@ -23,13 +23,13 @@ from obelisk_daemon.wasm.wasi.addresses import Reach, address_refusal
 from obelisk_daemon.wasm.wasi.egress import Target
 from obelisk_daemon.wasm.wasi.error_codes import TRANSPORT_ERRORS, HttpFailure
 from obelisk_daemon.wasm.wasi.hosts import is_address
+from obelisk_daemon.wasm.wasi.pool import IDLE_SECONDS, Pool
 from obelisk_daemon.wasm.wasi.resolver import Resolver, SystemResolver
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 _SocketOptions: TypeAlias = (
     Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]] | None
 )
-_IDLE_SECONDS: Final = 15.0
 _ADDRESSES_TRIED: Final = 4
 
 
@@ -99,18 +99,29 @@ class HttpClient:
     ) -> None:
         self._system_resolver = SystemResolver() if resolver is None else None
         self._resolver = resolver or self._system_resolver
-        trust = ssl_context or trusting_system()
-        self._pools = {reach: self._pool(reach, trust, max_connections) for reach in Reach}
+        self._max_connections = max_connections
+        self._trust = ssl_context
+        """None until something is to be sent: a daemon that sends nothing need not read all certificates."""
+        self._pools: dict[Reach, Pool] = {}
 
-    def _pool(self, reach: Reach, trust: ssl.SSLContext, max_connections: int) -> httpcore.AsyncConnectionPool:
+    def _pool(self, reach: Reach) -> Pool:
+        pool = self._pools.get(reach)
+        if pool is None:
+            pool = self._pools[reach] = self._new_pool(reach)
+        return pool
+
+    def _new_pool(self, reach: Reach) -> Pool:
         assert self._resolver is not None
-        return httpcore.AsyncConnectionPool(
-            ssl_context=trust,
-            max_connections=max_connections,
-            max_keepalive_connections=max(1, max_connections // 10),
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=CheckedNetwork(self._resolver, reach),
-        )
+        network = CheckedNetwork(self._resolver, reach)
+        trust = self._trust = self._trust or trusting_system()
+
+        def make(target: Target) -> httpcore.AsyncHTTPConnection:
+            origin = httpcore.Origin(target.scheme.encode(), target.host.encode("ascii"), target.port)
+            return httpcore.AsyncHTTPConnection(
+                origin, ssl_context=trust, keepalive_expiry=IDLE_SECONDS, network_backend=network
+            )
+
+        return Pool(make, self._max_connections, max(1, self._max_connections // 4))
 
     @asynccontextmanager
     async def open(self, request: ClientRequest) -> AsyncIterator[Response]:
@@ -121,35 +132,21 @@ class HttpClient:
         """
         times = {
             "connect": request.timeouts.connect,
-            "pool": request.timeouts.connect,
             "write": request.timeouts.between_bytes,
             "read": request.timeouts.first_byte,
         }
-        raw = await self._send(request, times)
-        times["read"] = request.timeouts.between_bytes  # httpcore looks again when the body is read
-        response = Response(raw)
+        pool = self._pool(request.reach)
+        connection = await pool.take(request.target, request.timeouts.connect)
         try:
-            yield response
+            raw = await _send(connection, request, times)
+            times["read"] = request.timeouts.between_bytes  # httpcore looks again when the body is read
+            response = Response(raw)
+            try:
+                yield response
+            finally:
+                await response.aclose()
         finally:
-            await response.aclose()
-
-    async def _send(self, request: ClientRequest, times: dict[str, float]) -> httpcore.Response:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(None) as head:
-
-                async def follow(event: str, _info: dict[str, Any]) -> None:
-                    if event == "http11.receive_response_headers.started":
-                        head.reschedule(loop.time() + request.timeouts.first_byte)
-
-                raw = _raw_request(request, {"timeout": times, "trace": follow})
-                return await self._pools[request.reach].handle_async_request(raw)
-        except TimeoutError as error:
-            raise HttpFailure("HTTP_response_timeout", "the server sent no response in time") from error
-        except httpcore.ReadTimeout as error:
-            raise HttpFailure("HTTP_response_timeout", "the server sent no response in time") from error
-        except TRANSPORT_ERRORS as error:
-            raise error_codes.before_response(error) from error
+            await pool.give_back(connection, request.target)
 
     async def aclose(self) -> None:
         """Close all connections. No request may be under way any more."""
@@ -157,6 +154,27 @@ class HttpClient:
             await pool.aclose()
         if self._system_resolver is not None:
             self._system_resolver.close()
+
+
+async def _send(
+    connection: httpcore.AsyncConnectionInterface, request: ClientRequest, times: dict[str, float]
+) -> httpcore.Response:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as head:
+
+            async def follow(event: str, _info: dict[str, Any]) -> None:
+                if event == "http11.receive_response_headers.started":
+                    head.reschedule(loop.time() + request.timeouts.first_byte)
+
+            raw = _raw_request(request, {"timeout": times, "trace": follow})
+            return await connection.handle_async_request(raw)
+    except TimeoutError as error:
+        raise HttpFailure("HTTP_response_timeout", "the server sent no response in time") from error
+    except httpcore.ReadTimeout as error:
+        raise HttpFailure("HTTP_response_timeout", "the server sent no response in time") from error
+    except TRANSPORT_ERRORS as error:
+        raise error_codes.before_response(error) from error
 
 
 def _raw_request(request: ClientRequest, extensions: dict[str, Any]) -> httpcore.Request:

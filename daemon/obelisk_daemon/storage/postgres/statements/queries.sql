@@ -32,8 +32,8 @@ FOR UPDATE SKIP LOCKED;
 
 -- Each connection counts in a row of its own, so that hosts don't wait for each other: only the sum means something.
 -- name: count_queued
-INSERT INTO queue_length (component, share, never_started) VALUES (?, pg_backend_pid() % 64, 1)
-ON CONFLICT (component, share) DO UPDATE SET never_started = queue_length.never_started + 1;
+INSERT INTO queue_length (component, share, never_started) VALUES (?1, pg_backend_pid() % 64, ?2)
+ON CONFLICT (component, share) DO UPDATE SET never_started = queue_length.never_started + ?2;
 
 -- name: count_unqueued
 INSERT INTO queue_length (component, share, never_started)

@@ -169,8 +169,8 @@ SELECT version, message FROM failed_digest WHERE execution_id = ? AND digest = ?
 DELETE FROM failed_digest WHERE execution_id = ? AND digest = ?;
 
 -- name: count_queued
-INSERT INTO queue_length (component, never_started) VALUES (?, 1)
-ON CONFLICT (component) DO UPDATE SET never_started = never_started + 1;
+INSERT INTO queue_length (component, never_started) VALUES (?1, ?2)
+ON CONFLICT (component) DO UPDATE SET never_started = never_started + ?2;
 
 -- name: count_unqueued
 UPDATE queue_length SET never_started = never_started - 1
