@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from obelisk_daemon.wasm.engine import KINDS, Engines
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import KINDS
 from tests.integration.wasm.loading import FIBO, FIBOA, load
 
 CALLS = 50_000

@@ -16,6 +16,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, Created, Entry, Response
 from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.execution.written import WrittenLog, written
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId, child_id
@@ -87,11 +88,11 @@ def _through_daemon(run: Run, directory: Path, component: str, calls: int) -> fl
 
 def _alone(linked: LinkedComponent, calls: int) -> float:
     """Replay without a daemon; the time for making the journal is in."""
-    log, responses = _recorded(calls)
+    log = _recorded(calls)
     began = time.perf_counter()
 
     async def once() -> None:
-        journal = Journal(_ID, log, responses, lambda: Instant(0))
+        journal = Journal(_ID, log, lambda: Instant(0))
         context = GuestContext(wasi=None, log=LogBuffer(_Zero(), 0), workflow=_Replaying(journal))  # type: ignore[arg-type]
         ended = await linked.run(Ffqn.parse(WORKFLOW), [10, calls], context, GuestLimits(fuel=1 << 60))
         assert ended == GuestReturned({"ok": 55})
@@ -119,14 +120,14 @@ class _Replaying:
         raise AssertionError(f"{join_set} has an answer")
 
 
-def _recorded(calls: int) -> tuple[list[Entry], list[Response]]:
+def _recorded(calls: int) -> WrittenLog:
     events = [Created(ffqn=WORKFLOW, params=[10, calls], component="c", digest="d", due_at=Instant(0))]
     responses = []
     for number in range(1, calls + 1):
         events += history(*call_items(_ID, number))
         answer = ChildFinished(child_id(_ID, f"o:{number}", 1), Returned({"ok": 55}))
         responses.append(Response(number, Instant(0), f"o:{number}", answer))
-    return [Entry(version, Instant(0), event) for version, event in enumerate(events)], responses
+    return written([Entry(version, Instant(0), event) for version, event in enumerate(events)], responses)
 
 
 def _link(name: str) -> tuple[LinkedComponent, Engines]:

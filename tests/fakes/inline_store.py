@@ -21,11 +21,12 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.execution.state import State
+from obelisk_daemon.execution.written import WrittenLog, written
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.run import Run
 from obelisk_daemon.executor.workflow import WorkflowRun
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId
-from obelisk_daemon.storage.records import Append, Awaits, Held, StoredLog, VersionConflictError
+from obelisk_daemon.storage.records import Append, Awaits, Held, VersionConflictError
 
 
 class Crash(Exception):  # noqa: N818 - it is no error, it is what the test is about
@@ -79,8 +80,8 @@ class InlineStore:
         # one that blocks dies when it begins to wait: until then it tells others what it no longer needs
         return DoneTicket(self.crashes and append.awaits is None and append.state.status != "finished")
 
-    async def read_log(self, execution_id: ExecutionId) -> StoredLog:
-        return StoredLog(list(self.entries), list(self.responses))
+    async def read_written(self, execution_id: ExecutionId) -> WrittenLog:
+        return written(self.entries, self.responses)
 
     async def find_function(self, execution_id: ExecutionId) -> str | None:
         return self._functions.get(execution_id)

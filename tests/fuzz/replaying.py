@@ -7,6 +7,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.divergence import NondeterminismError
 from obelisk_daemon.execution.events import ChildFinished, DelayFinished, Entry, HistoryEvent, Response, ResponseItem
 from obelisk_daemon.execution.journal import Journal, MisuseError
+from obelisk_daemon.execution.written import written
 from tests.building import ACTIVITY, OK, WORKFLOW, created, execution_id
 from tests.fakes.clock import START, ManualClock
 from tests.fuzz.draws import Draws
@@ -20,7 +21,7 @@ class Guest:
     """Asks what its choices say, and notes all answers. Live, each child and delay answers at once."""
 
     def __init__(self, record: Sequence[Entry] = (), responses: Sequence[Response] = ()) -> None:
-        self.journal = Journal(ID, [Entry(0, START, created(WORKFLOW)), *record], responses, ManualClock().now)
+        self.journal = Journal(ID, written([Entry(0, START, created(WORKFLOW)), *record], responses), ManualClock().now)
         self.is_live = not record
         self.responses: list[Response] = []
         self.answers: list[object] = []

@@ -40,11 +40,12 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import wasi
 from obelisk_daemon.wasm.callbacks import GUESTS, HostFunction
 from obelisk_daemon.wasm.compile import EXIT_INVALID, CompileLimits, Compiler
-from obelisk_daemon.wasm.engine import EngineKind, Engines
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits, GuestStopped
 from obelisk_daemon.wasm.host import log
 from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import EngineKind
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
 from obelisk_daemon.wasm.wasi.context import WasiContext
 from tests.hostile.guests import HOSTILE

@@ -36,9 +36,10 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.storage.records import Held
 from obelisk_daemon.wasm.compile import Compiler
-from obelisk_daemon.wasm.engine import Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import EngineSettings
 from obelisk_daemon.wasm.wasi.context import HttpLimits
 from obelisk_daemon.wasm.wasi.egress import EgressPolicy
 from tests import guests

@@ -14,7 +14,8 @@ from obelisk_daemon.deployment.planning import Linker
 from obelisk_daemon.deployment.stored import Surrounds
 from obelisk_daemon.offline import Beginning, Options
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import EngineKind, Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.recipe import EngineKind, EngineSettings
 from tests import guests
 from tests.simulation.guests import EXPORTS, Scripted, World
 from tests.simulation.programs import APPROVE

@@ -34,7 +34,7 @@ from obelisk_daemon.execution.wit_host import host_function
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import EngineKind
+from obelisk_daemon.wasm.recipe import EngineKind
 from obelisk_daemon.wasm.wasi.secret import Secret
 
 Stage: TypeAlias = Literal["seen", "parsed", "validated", "compiled", "linked", "staged", "active"]

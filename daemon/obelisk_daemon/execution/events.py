@@ -13,8 +13,8 @@ from obelisk_daemon.execution.outcome import FailureKind, Outcome
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, FailureId, RunId
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
-    pass
+class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, gc=False):
+    """Of values that hold no cycles: a log may have 100,000, which the garbage collector need not go through."""
 
 
 Intent: TypeAlias = tuple[Literal["now", "at", "in"], int]
@@ -283,7 +283,7 @@ Event: TypeAlias = (
 )
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event in its place in the log."""
 
     version: int
@@ -308,7 +308,7 @@ class DelayFinished(_Event, frozen=True, tag="delay_finished"):
 ResponseItem: TypeAlias = ChildFinished | DelayFinished
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What a join-set member delivered. `seq` counts from 1 within the receiving execution."""
 
     seq: int

@@ -4,6 +4,8 @@ import string
 from collections.abc import Iterable
 from typing import Final, Literal
 
+import msgspec
+
 from obelisk_daemon.execution.events import (
     ChildFinished,
     ChildRequest,
@@ -17,6 +19,7 @@ from obelisk_daemon.execution.events import (
     ResponseItem,
 )
 from obelisk_daemon.execution.outcome import Outcome
+from obelisk_daemon.execution.written import ResponseRow, response_of
 from obelisk_daemon.ids import DelayId, ExecutionId
 
 _NAME: Final = frozenset(string.ascii_letters + string.digits + "-_")
@@ -25,18 +28,17 @@ _LONGEST_NAME: Final = 64
 Member = ExecutionId | DelayId
 
 
-class JoinSet:
+class JoinSet(msgspec.Struct, eq=False):
     """One join set. Every operation costs the same however many members it has."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.members: dict[Member, str | None] = {}
-        """Children with their ffqn, delays with None, in the order they were asked for."""
-        self.delivered: list[Response] = []
-        self.taken = 0
-        self.is_closed = False
-        self.last: ResponseItem | None = None
-        """What was taken last."""
+    name: str
+    members: dict[Member, str | None] = {}
+    """Children with their ffqn, delays with None, in the order they were asked for."""
+    delivered: list[Response] = []
+    taken: int = 0
+    is_closed: bool = False
+    last: ResponseItem | None = None
+    """What was taken last."""
 
     @property
     def next_number(self) -> int:
@@ -58,13 +60,6 @@ class JoinSet:
         """Tell if the next response is there."""
         return self.taken < len(self.delivered)
 
-    def take(self) -> Response:
-        """Take the next response, which must be there."""
-        response = self.delivered[self.taken]
-        self.taken += 1
-        self.last = response.item
-        return response
-
     def children_unanswered(self) -> list[tuple[ExecutionId, str]]:
         """Give the children that have not answered, with their ffqn."""
         return [(ExecutionId(member), ffqn) for member, ffqn in self._unanswered() if ffqn is not None]
@@ -78,32 +73,24 @@ class JoinSet:
         return [(member, ffqn) for member, ffqn in self.members.items() if member not in answered]
 
 
-class JoinSets:
-    """All join sets of a workflow, by id, and the results it has taken."""
+class JoinSets(dict[str, JoinSet]):
+    """The join sets of a workflow, by id, the oldest first, and the results it has taken."""
 
     def __init__(self) -> None:
-        self._sets: dict[str, JoinSet] = {}
+        super().__init__()
         self._counts: dict[Literal["o", "g"], int] = {"o": 0, "g": 0}
         self._answered: set[Member] = set()
         self._waiting: dict[str, list[Response]] = {}
+        self._unread: dict[str, list[ResponseRow]] = {}
+        """Responses of join sets that nobody has asked for yet."""
         self.heard = 0
         """Up to which `seq` all responses were delivered."""
         self.results: dict[ExecutionId, tuple[str, Outcome]] = {}
         """Of children whose response was taken: their ffqn and how they ended."""
 
-    def __getitem__(self, name: str) -> JoinSet:
-        return self._sets[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._sets
-
-    def all(self) -> Iterable[JoinSet]:
-        """Give all join sets, the oldest first."""
-        return self._sets.values()
-
     def open(self) -> list[JoinSet]:
         """Give the join sets that are not closed, the oldest first."""
-        return [join_set for join_set in self._sets.values() if not join_set.is_closed]
+        return [join_set for join_set in self.values() if not join_set.is_closed]
 
     def next_name(self, kind: Literal["o", "g"], label: str | None = None) -> str:
         """Name the next one-off or generated join set."""
@@ -112,18 +99,46 @@ class JoinSets:
 
     def create(self, name: str) -> JoinSet:
         """Add a join set; what was delivered to it before the replay came here is its."""
-        join_set = self._sets[name] = JoinSet(name)
-        join_set.delivered = self._waiting.pop(name, [])
+        join_set = self[name] = JoinSet(name)
+        if name in self._waiting:
+            join_set.delivered = self._waiting.pop(name)
+        if name in self._unread:
+            self._read(name)
         return join_set
+
+    def leave(self, name: str) -> None:
+        """Drop a join set that nobody can name any more, if all that it owed was taken; its results are kept."""
+        join_set = self.get(name)
+        if join_set is not None and join_set.taken == len(join_set.members):
+            del self[name]
+
+    def expect(self, rows: Iterable[ResponseRow]) -> None:
+        """Add the responses of a log before any others: they are read when their join set is there."""
+        unread = self._unread
+        for row in rows:
+            self.heard += row[0] == self.heard + 1
+            if row[2] in unread:
+                unread[row[2]].append(row)
+            else:
+                unread[row[2]] = [row]
+
+    def _read(self, name: str) -> None:
+        for row in self._unread.pop(name):
+            self._add(response_of(row))
 
     def deliver(self, response: Response) -> None:
         """Add a response. The same one twice counts once: a parent may be told of it before the commit."""
         self.heard += response.seq == self.heard + 1
+        if response.join_set in self._unread:
+            self._read(response.join_set)
+        self._add(response)
+
+    def _add(self, response: Response) -> None:
         member = member_of(response.item)
         if member in self._answered:
             return
         self._answered.add(member)
-        join_set = self._sets.get(response.join_set)
+        join_set = self.get(response.join_set)
         if join_set is None:
             self._waiting.setdefault(response.join_set, []).append(response)
         else:
@@ -151,14 +166,15 @@ class JoinSets:
 
     def forget(self, name: str) -> None:
         """Drop a join set that nobody asks for any more, and what its members gave."""
-        for member in self._sets.pop(name).members:
+        for member in self.pop(name).members:
             self._answered.discard(member)
             self.results.pop(ExecutionId(member), None)
 
     def take(self, join_set: JoinSet) -> Response:
         """Take the next response and keep a child's result for later questions."""
-        response = join_set.take()
-        item = response.item
+        response = join_set.delivered[join_set.taken]
+        join_set.taken += 1
+        item = join_set.last = response.item
         if isinstance(item, ChildFinished):
             ffqn = join_set.members[item.execution_id]
             assert ffqn is not None

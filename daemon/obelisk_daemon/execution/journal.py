@@ -6,18 +6,17 @@ what it asks is collected in `new` for the next append.
 """
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution.codec import encode
 from obelisk_daemon.execution.divergence import NondeterminismError, same_key
 from obelisk_daemon.execution.events import (
     ChildRequest,
-    Created,
     DelayRequest,
-    Entry,
     HistoryEvent,
     HistoryItem,
     Intent,
@@ -37,6 +36,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.joinsets import JoinSet, JoinSets, name_problem
 from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.seeds import SeededBytes
+from obelisk_daemon.execution.written import WrittenLog, asked_in, item_of
 from obelisk_daemon.ids import DelayId, ExecutionId, child_id, delay_id, encode_ulid
 
 _LATEST: Final = Instant(253_402_300_799_999_999)
@@ -59,31 +59,29 @@ class Journal:
     def __init__(
         self,
         execution_id: ExecutionId,
-        log: Sequence[Entry],
-        responses: Sequence[Response],
+        log: WrittenLog,
         now: Callable[[], Instant],
         max_events: int = 1 << 62,
     ) -> None:
-        created = log[0].event
-        assert isinstance(created, Created)
         self.execution_id = execution_id
-        self.now: Instant = log[0].created_at
+        self.now: Instant = log.events[0][1]
         """The time the guest may know: the latest of what it has consumed, equal live and in replay."""
         self.new: list[tuple[Instant, HistoryItem]] = []
         """Live requests that no append has taken yet."""
         self.sets = JoinSets()
         self.last_direct_call: ExecutionId | None = None
         self.last_one_off: ExecutionId | DelayId | None = None
+        self._one_off = ""
+        """The newest one-off join set."""
         self._unused_ids: set[ExecutionId] = set()
         self.warn: Callable[[str], None] = lambda _: None
         """Where it is told, once, that half of `max_events` are used up."""
         self._clock = now
         self.max_events = max_events
-        self._record = [(e.version, e.created_at, e.event.event) for e in log if isinstance(e.event, HistoryEvent)]
+        self._record = asked_in(log.events)
         self._cursor = self._live = 0
-        self._random = SeededBytes(created.seed, "host")
-        for response in responses:
-            self.deliver(response)
+        self._random = SeededBytes(log.created.seed, "host")
+        self.sets.expect(log.responses)
 
     @property
     def is_replaying(self) -> bool:
@@ -98,7 +96,8 @@ class Journal:
     @property
     def recorded_outcome(self) -> Outcome | None:
         """How the function had ended when it began to close its join sets: the guest must not run again."""
-        for _, _, item in reversed(self._record):
+        for _, _, body in reversed(self._record):
+            item = item_of(body)
             if isinstance(item, JoinNext) and item.outcome is not None:
                 return item.outcome
             if not isinstance(item, JoinNext) or not item.closing:
@@ -113,7 +112,11 @@ class Journal:
         """
         if label is not None and (problem := name_problem(label)):
             raise MisuseError(problem)
-        return self._create(self.sets.next_name(kind, label))
+        name = self._create(self.sets.next_name(kind, label))
+        if kind == "o":
+            self.sets.leave(self._one_off)  # the guest has what it waited for there
+            self._one_off = name
+        return name
 
     def create_named_set(self, name: str) -> str | None:
         """Open a join set with a name of the workflow's own; None when there is one with that name already."""
@@ -126,7 +129,7 @@ class Journal:
         """
         join_set = join_set or self.create_set("o")
         self.last_direct_call = self.last_one_off = self.submit(join_set, ffqn, params)
-        self.ask_next(join_set)
+        self._ask(JoinNext(join_set))
         return join_set
 
     def sleep(self, intent: Intent, label: str | None) -> tuple[str, Instant]:
@@ -134,7 +137,7 @@ class Journal:
         join_set = self.create_set("o", label)
         request = self._submit_delay(join_set, intent)
         self.last_one_off = request.delay_id
-        self.ask_next(join_set)
+        self._ask(JoinNext(join_set))
         return join_set, request.due_at
 
     def submit(self, join_set: str, ffqn: str, params: list[object]) -> ExecutionId:
@@ -144,7 +147,7 @@ class Journal:
             MisuseError: the join set is closed.
         """
         opened = self._opened(join_set)
-        execution_id = child_id(self.execution_id, join_set, opened.next_number)
+        execution_id = child_id(self.execution_id, join_set, len(opened.members) + 1)
         self._ask(JoinSetRequest(join_set, ChildRequest(execution_id, ffqn, params)))
         opened.members[execution_id] = ffqn
         return execution_id
@@ -169,7 +172,7 @@ class Journal:
     @property
     def next_recorded(self) -> HistoryItem | None:
         """Give what the guest must ask next; None when it is live."""
-        return self._record[self._cursor][2] if self.is_replaying else None
+        return item_of(self._record[self._cursor][2]) if self.is_replaying else None
 
     def submit_delay(self, join_set: str, intent: Intent) -> DelayId:
         """Ask for a durable timer in a join set.
@@ -204,10 +207,11 @@ class Journal:
     def take(self, join_set: str) -> ResponseItem | None:
         """Consume the next response of a join set; None while there is none."""
         opened = self.sets[join_set]
-        if not opened.has_next:
+        if opened.taken == len(opened.delivered):
             return None
         response = self.sets.take(opened)
-        self.now = max(self.now, response.created_at)
+        if response.created_at > self.now:
+            self.now = response.created_at
         return response.item
 
     def begin_close(self, join_set: str, outcome: Outcome | None = None) -> JoinSet:
@@ -285,8 +289,8 @@ class Journal:
             NondeterminismError: the record goes on with something else than the closing of join sets.
         """
         if self.is_replaying:
-            version, _, expected = self._record[self._cursor]
-            raise NondeterminismError(version, expected, how)
+            version, _, body = self._record[self._cursor]
+            raise NondeterminismError(version, item_of(body), how)
 
     def skip_guest(self) -> None:
         """Take the rest of the record as asked, up to where the function had ended, without a guest to ask it."""
@@ -325,14 +329,17 @@ class Journal:
         return asked.request
 
     def _ask(self, item: T) -> T:
-        if self._cursor == len(self._record):
+        if not self.is_replaying:
             return self._ask_live(item)
-        version, at, recorded = self._record[self._cursor]
-        if not same_key(recorded, item):
-            raise NondeterminismError(version, recorded, item)
+        version, at, body = self._record[self._cursor]
+        if encode(HistoryEvent(item)) != body:
+            item = _same_in_key(version, item_of(body), item)
         self._cursor += 1
-        self.now = max(self.now, at)
-        return recorded  # type: ignore[return-value] # equal keys are of one type
+        if self._cursor == len(self._record):
+            self._record = []  # a workflow in memory needs no more of it
+        if at > self.now:
+            self.now = at
+        return item
 
     def _ask_live(self, item: T) -> T:
         closes = isinstance(item, JoinNext) and item.closing
@@ -346,6 +353,17 @@ class Journal:
         self.new.append((at, asked))
         self._live += 1
         return asked
+
+
+def _same_in_key(version: int, recorded: HistoryItem, asked: T) -> T:
+    """Give what was recorded, if it is what is asked for, whatever came of it.
+
+    Raises:
+        NondeterminismError: it is something else.
+    """
+    if not same_key(recorded, asked):
+        raise NondeterminismError(version, recorded, asked)
+    return recorded  # type: ignore[return-value] # equal keys are of one type
 
 
 def _with_outcome(item: T, at: Instant) -> T:

@@ -25,7 +25,7 @@ Ending: TypeAlias = Literal["ok", "err"] | FailureKind
 """How an execution ended: with its function's result, or why there is none."""
 
 
-class Returned(msgspec.Struct, frozen=True, tag="returned", tag_field="t"):
+class Returned(msgspec.Struct, frozen=True, tag="returned", tag_field="t", gc=False):
     """The function returned.
 
     `value` is `{"ok": v}` or `{"err": v}`; a function without a `result` type gives `{"ok": v}`, v None without any
@@ -40,7 +40,7 @@ class Returned(msgspec.Struct, frozen=True, tag="returned", tag_field="t"):
         return "ok" in self.value
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="t"):
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="t", gc=False):
     """The function did not return: why, in a sentence, and the id of the recorded failure."""
 
     kind: FailureKind

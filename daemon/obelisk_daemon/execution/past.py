@@ -139,7 +139,7 @@ class Past:
                 is_closing=one.name in self._closing,
                 is_closed=one.name in self._closing and one.all_taken,
             )
-            for one in self._sets.all()
+            for one in self._sets.values()
         ]
 
     def members(self, name: str) -> Iterator[PastMember]:

@@ -1,7 +1,7 @@
 """How long a workflow's run takes to come to the end of its log."""
 
+from obelisk_daemon.execution.written import WrittenLog
 from obelisk_daemon.executor.run import Services
-from obelisk_daemon.storage.records import StoredLog
 
 
 class ReplayTime:
@@ -13,9 +13,9 @@ class ReplayTime:
         self._began: float | None = None
         self._events = 0
 
-    def begin(self, log: StoredLog) -> StoredLog:
+    def begin(self, log: WrittenLog) -> WrittenLog:
         """Start with a log that was read; give it back."""
-        self._events = len(log.entries)
+        self._events = len(log.events)
         self._began = self._services.clock.monotonic()
         return log
 

@@ -20,6 +20,7 @@ from obelisk_daemon.execution.outcome import Failed, FailureKind, Outcome, Retur
 from obelisk_daemon.execution.saved_log import SavedLog
 from obelisk_daemon.execution.wit_json import same, to_json
 from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.executor.workflow_guest import Program, Stopped, call_workflow, close_open_sets, ending_of
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.wasm.host.context import LogLevel, StubOutcome
@@ -113,7 +114,9 @@ class _Replay:
         self._last = saved.entries[-1]
         self._ended: Returned | Stopped | None = None
         now = self._last.created_at
-        self.journal: Journal = _RecordedJournal(saved.execution_id, saved.entries, saved.responses, lambda: now)
+        self.journal: Journal = _RecordedJournal(
+            saved.execution_id, written(saved.entries, saved.responses), lambda: now
+        )
         self.dropped: list[str] = []
 
     async def run(self) -> Verdict:

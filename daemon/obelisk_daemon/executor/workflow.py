@@ -29,6 +29,7 @@ from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returned
 from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.execution.written import WrittenLog, written
 from obelisk_daemon.executor.children import is_call_of, lock_new, new_child, new_scheduled, uncallable
 from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
@@ -39,7 +40,7 @@ from obelisk_daemon.executor.trial import Trial
 from obelisk_daemon.executor.workflow_guest import Program, Stopped, call_workflow, close_open_sets, ending_of
 from obelisk_daemon.ids import ExecutionId, FailureId
 from obelisk_daemon.storage.port import Ticket
-from obelisk_daemon.storage.records import Append, Awaits, Held, NewExecution, StoredLog
+from obelisk_daemon.storage.records import Append, Awaits, Held, NewExecution
 from obelisk_daemon.wasm.host.context import StubOutcome
 from obelisk_daemon.wasm.values import ValueShapeError
 
@@ -69,7 +70,7 @@ class WorkflowRun(Run):
         self._replay_time = ReplayTime(services, function.component.name)
         self._unwritten: tuple[FailureRecord, ...] = ()
         """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
-        self.journal = self._journal(StoredLog([Entry(0, held.created_at, held.created)], []))
+        self.journal = self._journal(written([Entry(0, held.created_at, held.created)], ()))
 
     def renew(self, function: FunctionPlan) -> None:
         """Go on with other settings of the same code."""
@@ -135,9 +136,8 @@ class WorkflowRun(Run):
         lost = self.held.locked.attempt - 1
         return self._failed("timed_out", f"timed out after {lost} attempts: its daemon ended while it ran", "")
 
-    def _journal(self, log: StoredLog) -> Journal:
-        limit = self.function.component.max_history_events
-        journal = Journal(self.execution_id, log.entries, log.responses, self._now, limit)
+    def _journal(self, log: WrittenLog) -> Journal:
+        journal = Journal(self.execution_id, log, self._now, self.function.component.max_history_events)
         journal.warn = lambda message: self._logs.line("warn", message)
         return journal
 
@@ -147,7 +147,7 @@ class WorkflowRun(Run):
 
     async def _open(self) -> None:
         if self.state.version > 2:  # else it was just created and locked: there is nothing more to read
-            log = await self.services.store.read_log(self.execution_id)
+            log = await self.services.store.read_written(self.execution_id)
             self.journal = self._journal(self._replay_time.begin(log))
         for response in self._early or ():
             self.journal.deliver(response)
@@ -241,8 +241,8 @@ class WorkflowRun(Run):
         """Tell if there is an execution of that id already, and it is another call."""
         if await self.services.store.find_function(event.execution_id) is None:
             return False
-        found = (await self.services.store.read_log(event.execution_id)).entries[0].event
-        return not is_call_of(found, event)
+        found = await self.services.store.read_written(event.execution_id)
+        return not is_call_of(found.created, event)
 
     async def find_stub(self, execution_id: ExecutionId) -> str | None:
         """Look up the function of a stub's execution."""

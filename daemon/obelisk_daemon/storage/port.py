@@ -12,6 +12,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Event, Response
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
+from obelisk_daemon.execution.written import WrittenLog
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
 from obelisk_daemon.storage.hosts import KnownHost
@@ -161,8 +162,8 @@ class SteeringStore(Protocol):
 class Store(ExecutionWriter, SteeringStore, SuspectStore, Protocol):
     """What the executor's runs need."""
 
-    async def read_log(self, execution_id: ExecutionId) -> "StoredLog":
-        """Read all there is, for a replay."""
+    async def read_written(self, execution_id: ExecutionId) -> WrittenLog:
+        """Read all there is, for a replay, as it is stored."""
         ...
 
     async def unfinished_cancellations(self) -> list[ExecutionId]:

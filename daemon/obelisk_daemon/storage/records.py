@@ -22,7 +22,7 @@ class VersionConflictError(ConflictError):
         self.execution_id = execution_id
 
 
-class LogLine(msgspec.Struct, frozen=True):
+class LogLine(msgspec.Struct, frozen=True, gc=False):
     """A line of a guest's output or log. `level` is that of `obelisk:log`, or the stream it was written to."""
 
     created_at: Instant

@@ -32,6 +32,7 @@ from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import Failed, Outcome, Returned, outcome_json
 from obelisk_daemon.execution.wit_json import same, to_json
 from obelisk_daemon.execution.wit_types import FunctionType
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource, RunId
 from obelisk_daemon.testing.stubs import Call, Functions, KitError, answer
@@ -97,7 +98,7 @@ class World:
         self.write(created)
         locked = Locked(ExecutorId("Exr_test"), RunId("Run_test"), 1, created.digest, 1, 0, _NOBODY)
         self.write(locked)
-        self.journal = Journal(execution_id, self.entries, [], self.clock.now, max_events)
+        self.journal = Journal(execution_id, written(self.entries, ()), self.clock.now, max_events)
 
     def write(self, event: Event, at: Instant | None = None) -> None:
         """Append to the log."""

@@ -56,11 +56,20 @@ class ParkedCall:
 class Calling(Crossing):
     """The side of a guest that callbacks see."""
 
-    __slots__ = ("away", "call", "calls_left", "dropped", "flag", "host_error", "table", "value_limit")
+    __slots__ = (
+        "away", "call", "calls_left", "credit", "dropped", "flag", "gave_way", "host_error", "portion", "table",
+        "value_limit",
+    )  # fmt: skip
     away: bool
     """The guest runs on a compute thread: nothing of the host may run now."""
     call: ParkedCall | None
     calls_left: int
+    """Host calls that the guest may make beyond its credit."""
+    credit: int
+    """Host calls until it gives way to all else that the loop has to do."""
+    portion: int
+    """The credit that it gets each time."""
+    gave_way: bool
     dropped: list[int]
     """Resources dropped while away, for the loop to drop."""
     flag: int
@@ -69,6 +78,16 @@ class Calling(Crossing):
     """What a host function raised; the trap that it became carries its text only."""
     table: Resources
     value_limit: int
+
+    def give_way(self) -> None:
+        """Take the next credit, and have the guest wait once this call is answered, as if the answer came later."""
+        if self.calls_left <= 0:
+            raise GuestStopped("host_calls", "the guest made more host calls than its limit allows")
+        granted = min(self.portion, self.calls_left)
+        self.calls_left -= granted
+        self.credit = granted - 1
+        self.gave_way = True
+        MEM[self.flag] = 0
 
 
 GUESTS: Final[dict[int, Calling]] = {}
@@ -93,9 +112,10 @@ def _host_call(number: int, ctx: int, _type: int, arguments: int, *rest: int) ->
     try:
         guest = GUESTS[ctx]
         host = IMPORTS[number]
-        guest.calls_left -= 1
-        if guest.calls_left < 0:
-            raise GuestStopped("host_calls", "the guest made more host calls than its limit allows")
+        guest.credit -= 1
+        if guest.credit < 0:
+            guest.give_way()
+            U64[then + 1] = guest.flag
         guest.left = guest.value_limit
         lifted = host.lift(arguments, guest)
         if guest.away:
@@ -110,6 +130,7 @@ def _host_call(number: int, ctx: int, _type: int, arguments: int, *rest: int) ->
         MEM[guest.flag] = 0
         U64[then + 1] = guest.flag
     except BaseException as raised:  # noqa: BLE001 - raising into C aborts the process; `Guest` raises it again
+        U64[then + 1] = READY
         U64[error >> 3] = _record(ctx, raised)
 
 

@@ -22,13 +22,13 @@ from wasmtime import component as wc
 from obelisk_daemon.errors import ComponentError, ObeliskError, OperatorError
 from obelisk_daemon.metrics import ManifestMetrics, Metrics
 from obelisk_daemon.wasm.artifacts import ArtifactCache
+from obelisk_daemon.wasm.compile_order import EXIT_INVALID, CompileOrder
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import EngineKind, Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.recipe import EngineKind
 
 _COMPONENT_MAGIC: Final = b"\0asm\x0d\0\x01\0"
 _MODULE_MAGIC: Final = b"\0asm\x01\0\0\0"
-EXIT_INVALID: Final = 65
-"""The child's exit status when the component is at fault; its message is on stderr."""
 _ERROR_SHOWN: Final = 2_000
 _LOG: Final = logging.getLogger(__name__)
 
@@ -42,17 +42,6 @@ class CompileLimits(msgspec.Struct, frozen=True):
     """Bytes of the child's address space."""
     source: int = 256 << 20
     """Bytes of a component."""
-
-
-class CompileOrder(msgspec.Struct, frozen=True):
-    """What the child is told, as JSON in its only argument; the component's bytes come on its stdin."""
-
-    kind: EngineKind
-    settings: EngineSettings
-    output: str
-    cpu_seconds: int
-    memory: int
-    parent: int
 
 
 class Compiler:

@@ -16,8 +16,8 @@ import wasmtime
 from wasmtime import component as wc
 
 from obelisk_daemon.wasm.artifacts import write_new
-from obelisk_daemon.wasm.compile import EXIT_INVALID, CompileOrder
-from obelisk_daemon.wasm.engine import make_engine
+from obelisk_daemon.wasm.compile_order import EXIT_INVALID, CompileOrder
+from obelisk_daemon.wasm.recipe import make_engine
 
 _SET_DEATH_SIGNAL: Final = 1
 

@@ -10,8 +10,9 @@ from obelisk_daemon.execution.wit_interfaces import WitInterface
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import abi
-from obelisk_daemon.wasm.engine import EngineKind, Engines
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.introspect import Interface, Introspection
+from obelisk_daemon.wasm.recipe import EngineKind
 
 
 class Import(msgspec.Struct, frozen=True):

@@ -1,8 +1,4 @@
-"""wasmtime engines, one per kind of guest, and the thread that advances their epoch.
-
-An activity's engine is for speed. A workflow's engine is deterministic: fuel is counted, NaNs are canonical, relaxed
-SIMD and threads are off, and a memory can't move, so that growth fails by the guest's own limit only.
-"""
+"""wasmtime's engines, one per kind of guest, and the thread that advances their epoch."""
 
 import hashlib
 import os
@@ -10,36 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-import msgspec
 import wasmtime
 
 from obelisk_daemon.wasm import abi
+from obelisk_daemon.wasm.recipe import KINDS, RECIPE, EngineKind, EngineSettings, make_engine
 from obelisk_daemon.wasm.scheduler import Scheduler
 
-EngineKind: TypeAlias = Literal["activity", "workflow"]
-KINDS: Final[tuple[EngineKind, ...]] = ("activity", "workflow")
-
-MEMORY_MAX: Final = 1 << 32
-"""Bytes that a memory may ever have, reserved as address space for each.
-
-32,000 fit in the address space; Linux's default of 65,530 mappings runs out at half of that."""
 _IDLE_TICKS: Final = 50
-
-
-class EngineSettings(msgspec.Struct, frozen=True):
-    """What an engine is built with. Every field that changes compiled code is part of `config_hash`."""
-
-    wasm_stack: int = 1 << 20
-    """Bytes of stack a guest may use. Both stacks are address space until touched."""
-    async_stack: int = 2 << 20
-    """Bytes of a fiber's stack; at least 512 KiB more than `wasm_stack`, for host functions that run on it."""
-    memory_reservation: int = MEMORY_MAX
-    tick: float | None = 0.002
-    """Seconds between two epochs, so the longest slice of a guest; None never ticks, for simulations."""
-    compute_threads: int = os.cpu_count() or 1
-    """Threads for guests that keep computing; 0 keeps all on the loop."""
 
 
 class Ticker:
@@ -130,25 +105,6 @@ class Engines:
             abi.increment_epoch(address)
 
 
-def make_engine(kind: EngineKind, settings: EngineSettings) -> wasmtime.Engine:
-    """Build one engine; the compiling child builds its own from the same settings."""
-    config = wasmtime.Config()
-    config.epoch_interruption = True
-    config.wasm_threads = False
-    config.shared_memory = False
-    config.max_wasm_stack = settings.wasm_stack
-    abi.config_set_async_stack(abi.address_of(config), settings.async_stack)
-    # On, 50.0.1 traps on any host function that takes two borrows, as wasi:io/poll does.
-    abi.config_set_concurrency(abi.address_of(config), False)
-    config.memory_reservation = settings.memory_reservation
-    if kind == "workflow":
-        config.consume_fuel = True
-        config.cranelift_nan_canonicalization = True
-        config.wasm_relaxed_simd = False
-        config.memory_may_move = False
-    return wasmtime.Engine(config)
-
-
 def config_hash(kind: EngineKind, settings: EngineSettings) -> str:
     """Hash what `make_engine` reads, the version of wasmtime and the source of this module."""
     facts = (
@@ -158,10 +114,6 @@ def config_hash(kind: EngineKind, settings: EngineSettings) -> str:
         settings.wasm_stack,
         settings.async_stack,
         settings.memory_reservation,
-        _RECIPE,
+        RECIPE,
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
-_RECIPE: Final = 1
-"""To be raised when `make_engine` changes what it sets."""

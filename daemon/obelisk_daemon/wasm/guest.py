@@ -8,6 +8,7 @@ so it may wait for hours.
 
 import asyncio
 import ctypes
+import time
 from collections.abc import Sequence
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,11 @@ __all__ = ["Guest", "GuestLimits", "GuestStopped", "HostExhaustedError", "Return
 _UNLIMITED: Final = (1 << 64) - 1
 _SLICES_AT_HOME: Final = 2
 """Whole slices on the loop, without a host call between them, before a guest goes to a compute thread."""
+_SHARE: Final = 0.000_5
+"""Seconds of the loop's time for a guest that calls the host again and again; then it gives way to all else."""
+_FIRST_PORTION: Final = 256
+_PORTION_MAX: Final = 4_096
+"""Host calls in a share; how many follows from what they take."""
 
 # The C structs of a guest lie in one buffer, at a fixed address for as long as it lives.
 _FLAG: Final = 0
@@ -75,7 +81,7 @@ class Guest(Calling):
 
     __slots__ = (
         "_buffer", "_calls_seen", "_export", "_future", "_linked", "_lowered", "_running", "_slices",
-        "_store", "base", "context", "finished", "limits",
+        "_store", "_used", "base", "context", "finished", "limits",
     )  # fmt: skip
 
     def __init__(self, linked: "LinkedComponent", export: "Export", context: Any, limits: GuestLimits) -> None:
@@ -88,9 +94,13 @@ class Guest(Calling):
         self.dropped = []
         self.host_error = None
         self.call = None
-        self.away = self.finished = self._running = False
+        self.away = self.finished = self._running = self.gave_way = False
         self._slices = self._lowered = self._future = 0
-        self.calls_left = self._calls_seen = limits.host_calls
+        self._used = 0.0
+        self.portion = _FIRST_PORTION
+        self.credit = min(self.portion, limits.host_calls)
+        self.calls_left = limits.host_calls - self.credit
+        self._calls_seen = limits.host_calls
         self.value_limit = self.left = limits.value
         self._buffer = export.buffer()
         self.base = ctypes.addressof(self._buffer)
@@ -191,10 +201,12 @@ class Guest(Calling):
             if not ticker.awake:
                 ticker.wake()
         self._running = True
+        began = time.perf_counter()
         try:
             self.finished = finished = abi.future_poll(self._future)
         finally:
             self._running = False
+            self._used += time.perf_counter() - began
         return not finished and self.call is None
 
     async def _drive(self) -> Trapped | None:
@@ -214,10 +226,11 @@ class Guest(Calling):
 
     async def _compute(self) -> bool:
         """Get another slice, here or on a compute thread."""
+        if self.gave_way:
+            return await self._take_turn()
         scheduler = self._linked.scheduler
         scheduler.used_slice()
-        self._slices = self._slices + 1 if self.calls_left == self._calls_seen else 1
-        self._calls_seen = self.calls_left
+        self._slices = 1 if self._budget_calls() else self._slices + 1
         if self._slices <= _SLICES_AT_HOME or not scheduler.computes:
             await scheduler.turn()
             return self.run_slice()
@@ -226,8 +239,29 @@ class Guest(Calling):
             await scheduler.compute(self)
         finally:
             self.away = False
+            self._used = 0.0  # of the loop's time
             self._drop_deferred()
         return False
+
+    async def _take_turn(self) -> bool:
+        """Have the guest that gave way wait for a turn of the loop, and answer its call."""
+        self._budget_calls()
+        await self._linked.scheduler.turn()
+        self.gave_way = False
+        MEM[self.flag] = 1
+        abi.set_epoch_deadline(self.ctx, 1)
+        return self.run_slice()
+
+    def _budget_calls(self) -> int:
+        """Choose, by what the latest host calls took, how many are the next credit; tell how many they were."""
+        calls_left = self.calls_left + self.credit
+        calls, self._calls_seen = self._calls_seen - calls_left, calls_left
+        if calls:
+            self.portion = max(1, min(int(calls * _SHARE / self._used), _PORTION_MAX))
+        self.credit = min(self.portion, calls_left)
+        self.calls_left = calls_left - self.credit
+        self._used = 0.0
+        return calls
 
     def _drop_deferred(self) -> None:
         while self.dropped:

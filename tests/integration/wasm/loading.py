@@ -6,7 +6,8 @@ from wasmtime import component as wc
 
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm.component import Component
-from obelisk_daemon.wasm.engine import EngineKind, Engines
+from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.recipe import EngineKind
 
 GUESTS = Path(__file__).parent / "guests"
 FIBO = Ffqn("testing:fibo/fibo", "fibo")

@@ -11,9 +11,10 @@ import pytest
 
 from obelisk_daemon.errors import ComponentError, OperatorError
 from obelisk_daemon.wasm.compile import CompileLimits, Compiler
-from obelisk_daemon.wasm.engine import Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits, Returned
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import EngineSettings
 from tests.integration.wasm.loading import FIBO, GUESTS
 
 pytestmark = pytest.mark.anyio
@@ -204,7 +205,7 @@ PARENT = """
 import msgspec, os, subprocess, sys
 from pathlib import Path
 from obelisk_daemon.wasm.compile import CompileOrder
-from obelisk_daemon.wasm.engine import EngineSettings
+from obelisk_daemon.wasm.recipe import EngineSettings
 source, output = map(Path, sys.argv[1:])
 order = CompileOrder("activity", EngineSettings(), str(output), 60, 4 << 30, os.getpid())
 command = [sys.executable, "-m", "obelisk_daemon.wasm.compile_child", msgspec.json.encode(order).decode()]

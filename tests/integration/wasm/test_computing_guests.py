@@ -7,9 +7,10 @@ import pytest
 
 from obelisk_daemon.wasm import abi
 from obelisk_daemon.wasm.callbacks import GUESTS
-from obelisk_daemon.wasm.engine import KINDS, Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits, Returned
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import KINDS, EngineSettings
 from obelisk_daemon.wasm.scheduler import Fiber, Scheduler
 from tests.integration.wasm.loading import COUNTER, FIBO, RUN, calling, counting, from_wat, load
 

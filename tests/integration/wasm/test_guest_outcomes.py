@@ -8,9 +8,10 @@ import pytest
 from obelisk_daemon.errors import CallerError, OperatorError
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm.callbacks import GUESTS
-from obelisk_daemon.wasm.engine import EngineKind, Engines, EngineSettings
+from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits, GuestStopped, Returned, TrapKind, Trapped
 from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.recipe import EngineKind, EngineSettings
 from tests.integration.wasm.loading import FIBO, FIBOA, RUN, THINGS, calling, computing, from_wat, load
 
 pytestmark = pytest.mark.anyio

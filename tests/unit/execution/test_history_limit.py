@@ -5,6 +5,7 @@ import pytest
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import Entry, Schedule
 from obelisk_daemon.execution.journal import HistoryLimitError, Journal
+from obelisk_daemon.execution.written import written
 from tests.building import ACTIVITY, WORKFLOW, created, execution_id, history, log
 from tests.fakes.clock import ManualClock
 
@@ -14,7 +15,7 @@ ID = execution_id()
 def limited(limit: int, *entries: Entry) -> tuple[Journal, list[str]]:
     """Give a journal, and the list of what it warns of."""
     warned: list[str] = []
-    journal = Journal(ID, [*log(created(WORKFLOW)), *entries], [], ManualClock().now, limit)
+    journal = Journal(ID, written([*log(created(WORKFLOW)), *entries], ()), ManualClock().now, limit)
     journal.warn = warned.append
     return journal, warned
 

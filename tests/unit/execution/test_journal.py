@@ -22,6 +22,7 @@ from obelisk_daemon.execution.events import (
     Response,
 )
 from obelisk_daemon.execution.journal import Journal, MisuseError, NondeterminismError
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import child_id, delay_id
 from tests.building import ACTIVITY, OK, WORKFLOW, created, execution_id, history, locked, log
 from tests.fakes.clock import START, ManualClock
@@ -36,7 +37,7 @@ TEXT: Ask = lambda j: j.random_string(3, 9)  # noqa: E731
 
 
 def fresh(clock: ManualClock | None = None, *entries: Entry, responses: tuple[Response, ...] = ()) -> Journal:
-    return Journal(ID, [*log(created(WORKFLOW)), *entries], responses, (clock or ManualClock()).now)
+    return Journal(ID, written([*log(created(WORKFLOW)), *entries], responses), (clock or ManualClock()).now)
 
 
 def recorded(*asks: Ask, responses: tuple[Response, ...] = ()) -> Journal:

@@ -23,6 +23,7 @@ from obelisk_daemon.execution.events import (
 from obelisk_daemon.execution.journal import Journal, MisuseError
 from obelisk_daemon.execution.wit_json import params_from_json
 from obelisk_daemon.execution.wit_types import FunctionType, Primitive
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import ExecutionId, child_id, delay_id, parse_execution_id
 from tests.building import ACTIVITY, OK, WORKFLOW, created, execution_id, failed
 from tests.fakes.clock import START, ManualClock
@@ -32,7 +33,7 @@ REFUSAL = JsonCallError("function_not_found")
 
 
 def fresh(*record: Entry, responses: tuple[Response, ...] = ()) -> Journal:
-    return Journal(ID, [Entry(0, START, created(WORKFLOW)), *record], responses, ManualClock().now)
+    return Journal(ID, written([Entry(0, START, created(WORKFLOW)), *record], responses), ManualClock().now)
 
 
 def record_of(journal: Journal) -> list[Entry]:
@@ -107,7 +108,7 @@ def test_a_join_set_that_was_never_closed_is_open_and_the_oldest_comes_first() -
         journal.create_named_set(name)
     journal.begin_close("n:a")
     assert [one.name for one in journal.sets.open()] == ["n:b", "n:c"]
-    assert [one.name for one in journal.sets.all()] == ["n:b", "n:a", "n:c"]
+    assert [one.name for one in journal.sets.values()] == ["n:b", "n:a", "n:c"]
 
 
 def test_a_function_that_had_ended_is_not_run_again_and_its_outcome_is_in_the_record() -> None:

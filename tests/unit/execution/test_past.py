@@ -25,6 +25,7 @@ from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import Outcome, Returned
 from obelisk_daemon.execution.past import LEFT_OUT, Past, PastSet, most_telling
 from obelisk_daemon.execution.state import fold
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import DelayId, ExecutionId, child_id
 from tests.building import (
     ACTIVITY,
@@ -204,7 +205,7 @@ class Workflow:
         self.responses: list[Response] = []
         self._owed: list[tuple[str, ExecutionId | DelayId]] = []
         self._sets: list[str] = []
-        self.journal = Journal(ID, self.entries, (), self._clock)
+        self.journal = Journal(ID, written(self.entries, ()), self._clock)
         for _ in range(60):
             self._act()
             self._write()

@@ -3,6 +3,7 @@
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import Created, Entry, HistoryEvent, JsonCallError, Schedule
 from obelisk_daemon.execution.journal import Journal
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import ExecutionId
 
 ID = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
@@ -12,11 +13,11 @@ CREATED = Entry(0, Instant(1), Created(ffqn="a:b/c.f", params=[], component="c",
 
 def replay_of(live: Journal) -> Journal:
     entries = [Entry(n, at, HistoryEvent(item)) for n, (at, item) in enumerate(live.new, 1)]
-    return Journal(ID, [CREATED, *entries], [], lambda: Instant(2))
+    return Journal(ID, written([CREATED, *entries], ()), lambda: Instant(2))
 
 
 def fresh() -> Journal:
-    return Journal(ID, [CREATED], [], lambda: Instant(2))
+    return Journal(ID, written([CREATED], ()), lambda: Instant(2))
 
 
 def test_a_refused_child_is_refused_again() -> None:

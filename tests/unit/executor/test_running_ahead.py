@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from obelisk_daemon.execution.events import ChildFinished, Entry, Response
+from obelisk_daemon.execution.written import written
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.workflow import WorkflowRun
 from obelisk_daemon.ids import child_id
-from obelisk_daemon.storage.records import Append, Awaits, Held, StoredLog
+from obelisk_daemon.storage.records import Append, Awaits, Held
 from tests.building import (
     ACTIVITY,
     OK,
@@ -82,7 +83,7 @@ def replayed(store: RecordingStore) -> WorkflowRun:
     run._early, run._logs = None, LogBuffer(clock, 1_000)
     run.entries([(START, locked())])
     recorded = run.entries([(START, event) for event in history(*call_items(execution_id(), 1))])
-    run.journal = run._journal(StoredLog([Entry(0, START, created(WORKFLOW)), *recorded], []))
+    run.journal = run._journal(written([Entry(0, START, created(WORKFLOW)), *recorded], []))
     run.journal.call(ACTIVITY, [10])
     return run
 

@@ -105,6 +105,10 @@ class PostgresConnection:
                 self.settle()
         return cursor
 
+    def tuples(self, name: str, values: Values = (), /) -> list[Any]:
+        """Run the statement of a name, and give its rows, which are tuples."""
+        return self.execute(name, values).fetchall()
+
     def executemany(self, name: str, values: Iterable[Values], /) -> None:
         """Send it once for each."""
         for one in values:

@@ -99,9 +99,9 @@ def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> 
 
 def _insert_details(tx: Transaction, made: Append) -> None:
     _note_failed_code(tx, made)
-    for line in made.logs:
-        values = (made.execution_id, made.run_id, line.created_at, line.level, line.message)
-        tx.execute("insert_log_line", values)
+    if made.logs:
+        run = (made.execution_id, made.run_id)
+        tx.executemany("insert_log_line", [(*run, one.created_at, one.level, one.message) for one in made.logs])
     for failure in made.failures:
         rows.insert_failure(tx, made.execution_id, failure)
 

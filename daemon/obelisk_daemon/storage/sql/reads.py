@@ -10,6 +10,7 @@ from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.events import Entry, Event, Response
 from obelisk_daemon.execution.outcome import FailureRecord
+from obelisk_daemon.execution.written import WrittenLog, entry_of, response_of
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
 from obelisk_daemon.storage.capacity import KnownExecutor, Queue
@@ -109,13 +110,15 @@ class Reads:
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses in one snapshot."""
 
-        def both(connection: Connection) -> StoredLog:
-            with connection.snapshot():
-                events = connection.execute("events_from", (execution_id, 0, _ALL)).fetchall()
-                answers = connection.execute("responses_from", (execution_id, 0, _ALL)).fetchall()
-            return StoredLog([rows.entry_of(r) for r in events], [rows.response_of(r) for r in answers])
+        def read(connection: Connection) -> StoredLog:
+            found = _written(connection, execution_id)
+            return StoredLog([entry_of(row) for row in found.events], [response_of(row) for row in found.responses])
 
-        return await self._on_connection(both)
+        return await self._on_connection(read)
+
+    async def read_written(self, execution_id: ExecutionId) -> WrittenLog:
+        """Read a whole log and its responses in one snapshot, as they are stored."""
+        return await self._on_connection(lambda connection: _written(connection, execution_id))
 
     async def counts(self) -> Mapping[str, int]:
         """Count unfinished executions by status, those that are paused or being cancelled apart."""
@@ -242,3 +245,9 @@ class Reads:
             return await thread.call(read)
         finally:
             self._idle.put_nowait(thread)
+
+
+def _written(connection: Connection, execution_id: ExecutionId) -> WrittenLog:
+    with connection.snapshot():
+        events = connection.tuples("events_from", (execution_id, 0, _ALL))
+        return WrittenLog(events, connection.tuples("responses_from", (execution_id, 0, _ALL)))

@@ -7,6 +7,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import CallerError, OutcomeUnknownError
 from obelisk_daemon.execution.events import ComponentUpgraded
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
+from obelisk_daemon.execution.written import WrittenLog
 from obelisk_daemon.ids import DelayId, ExecutionId, ExecutorId, RunId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.audit import AuditEntry, AuditFilter, AuditOutcome, AuditRow
@@ -292,6 +293,10 @@ class SqlStore:
     async def read_log(self, execution_id: ExecutionId) -> StoredLog:
         """Read a whole log and its responses."""
         return await self.reads.read_log(execution_id)
+
+    async def read_written(self, execution_id: ExecutionId) -> WrittenLog:
+        """Read a whole log and its responses, as they are stored."""
+        return await self.reads.read_written(execution_id)
 
     async def find_function(self, execution_id: ExecutionId) -> str | None:
         """Read the ffqn of an execution."""

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -26,6 +26,12 @@ class SqliteConnection:
     def execute(self, name: str, values: Values = (), /) -> sqlite3.Cursor:
         """Run the statement of a name."""
         return self.raw.execute(SQL[name], values)
+
+    def tuples(self, name: str, values: Values = (), /) -> list[Any]:
+        """Run the statement of a name, and give its rows as plain tuples."""
+        cursor = self.execute(name, values)
+        cursor.row_factory = None
+        return cursor.fetchall()
 
     def executemany(self, name: str, values: Iterable[Values], /) -> None:
         """Run it once for each."""

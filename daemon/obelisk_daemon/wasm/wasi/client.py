@@ -99,12 +99,21 @@ class HttpClient:
     ) -> None:
         self._system_resolver = SystemResolver() if resolver is None else None
         self._resolver = resolver or self._system_resolver
-        trust = ssl_context or trusting_system()
-        self._pools = {reach: self._pool(reach, trust, max_connections) for reach in Reach}
+        self._max_connections = max_connections
+        self._trust = ssl_context
+        """None until something is to be sent: a daemon that sends nothing need not read all certificates."""
+        self._pools: dict[Reach, Pool] = {}
 
-    def _pool(self, reach: Reach, trust: ssl.SSLContext, max_connections: int) -> Pool:
+    def _pool(self, reach: Reach) -> Pool:
+        pool = self._pools.get(reach)
+        if pool is None:
+            pool = self._pools[reach] = self._new_pool(reach)
+        return pool
+
+    def _new_pool(self, reach: Reach) -> Pool:
         assert self._resolver is not None
         network = CheckedNetwork(self._resolver, reach)
+        trust = self._trust = self._trust or trusting_system()
 
         def make(target: Target) -> httpcore.AsyncHTTPConnection:
             origin = httpcore.Origin(target.scheme.encode(), target.host.encode("ascii"), target.port)
@@ -112,7 +121,7 @@ class HttpClient:
                 origin, ssl_context=trust, keepalive_expiry=IDLE_SECONDS, network_backend=network
             )
 
-        return Pool(make, max_connections, max(1, max_connections // 4))
+        return Pool(make, self._max_connections, max(1, self._max_connections // 4))
 
     @asynccontextmanager
     async def open(self, request: ClientRequest) -> AsyncIterator[Response]:
@@ -126,7 +135,7 @@ class HttpClient:
             "write": request.timeouts.between_bytes,
             "read": request.timeouts.first_byte,
         }
-        pool = self._pools[request.reach]
+        pool = self._pool(request.reach)
         connection = await pool.take(request.target, request.timeouts.connect)
         try:
             raw = await _send(connection, request, times)
