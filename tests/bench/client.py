@@ -58,8 +58,8 @@ class Client:
     async def request(self, method: str, path: str, body: str = "") -> tuple[int, bytes]:
         """Send a request, and give the status and the body of its answer."""
         content = body.encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
+        self._writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n".encode() + content)
         lines = (await self._reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
         (length,) = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
         return int(lines[0].split()[1]), await self._reader.readexactly(length)

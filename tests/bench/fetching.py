@@ -28,7 +28,7 @@ from obelisk_daemon.wasm.wasi.egress import EgressPolicy, parse_allowed_host
 from tests import guests
 from tests.bench.client import Client, connected, share
 from tests.bench.daemon import Daemon, scratch
-from tests.bench.measuring import Done, Sample, counter, measure, row, rss_bytes
+from tests.bench.measuring import Done, Sample, counter, measure, processor, row, rss_bytes
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
 from tests.bench.slow_server import answering_after
@@ -60,6 +60,7 @@ def http(run: Run) -> Iterator[Row]:
             )
             grown = (rss_bytes(daemon.process.pid) - before) / (1 << 20)
         yield row(f"http: {NUMBER:,} of a server that takes 0.2 s", "1/s", many)
+        yield from processor(f"http: {NUMBER:,}", many)
         seconds = Run.median([one.seconds for one in many])
         yield Row(f"http: till all {NUMBER:,} are done", seconds, "s", goal=Goal(_SECONDS, most=True))
         yield Row("http: what guests may use at once, at most", max(bounds), "MiB", goal=Goal(_BUDGET, most=True))

@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +25,10 @@ class Sample(NamedTuple):
     """Bytes."""
     rss: int
     """Bytes, at the end."""
+    cpu: float = 0
+    """Seconds of processor that the daemon took, all its threads together."""
+    clients_cpu: float = 0
+    """The same of this process, which has the clients."""
 
     @property
     def rate(self) -> float:
@@ -43,13 +47,15 @@ class Done(NamedTuple):
 def measure(daemon: Daemon, work: Callable[[], Done], latencies: Callable[[], Sequence[float]] | None = None) -> Sample:
     """Do a round. `latencies`, where given, asks for them afterwards, when nothing is timed."""
     commits, written = counter(daemon, _COMMITS), written_bytes(daemon.process.pid)
+    cpu, clients = cpu_seconds(daemon.process.pid), time.process_time()
     began = time.perf_counter()
     done = work()
     seconds = time.perf_counter() - began
+    cpu, clients = cpu_seconds(daemon.process.pid) - cpu, time.process_time() - clients
     written, rss = written_bytes(daemon.process.pid) - written, rss_bytes(daemon.process.pid)
     commits = counter(daemon, _COMMITS) - commits
     found = done.latencies if latencies is None else latencies()
-    return Sample(done.operations, done.seconds or seconds, found, commits, written, rss)
+    return Sample(done.operations, done.seconds or seconds, found, commits, written, rss, cpu, clients)
 
 
 def row(name: str, unit: str, samples: Sequence[Sample], goal: Goal | None = None) -> Row:
@@ -67,6 +73,13 @@ def row(name: str, unit: str, samples: Sequence[Sample], goal: Goal | None = Non
         written=sum(sample.written for sample in samples) / operations,
         goal=goal,
     )
+
+
+def processor(name: str, samples: Sequence[Sample]) -> Iterator[Row]:
+    """Say what each operation took of the processor: on a machine that does other things, too, that says more."""
+    for who, used in (("daemon", [one.cpu for one in samples]), ("clients", [one.clients_cpu for one in samples])):
+        each = statistics.median(1_000_000 * cpu / one.operations for cpu, one in zip(used, samples, strict=True))
+        yield Row(f"{name}: processor of the {who}, for each", each, "us")
 
 
 def beside(measured: Row, floor: Sequence[float], what: str) -> Row:

@@ -11,7 +11,7 @@ from typing import Final
 from tests.bench.client import IDS, Client, connected, repeat, share
 from tests.bench.daemon import manifest, scratch
 from tests.bench.floor import commits
-from tests.bench.measuring import Done, beside, measure, row
+from tests.bench.measuring import Done, beside, measure, processor, row
 from tests.bench.rows import Row
 from tests.bench.run import Run
 
@@ -37,9 +37,11 @@ def submit(run: Run) -> Iterator[Row]:
         )
     measured = row(f"submit: single, {_CLIENTS} clients", "1/s", samples, run.rate_goal(3_000, raw))
     yield beside(measured, raw, "raw commits of one row")
+    yield from processor("submit: single", samples)
     batched = row(f"submit: batches of {_BATCH}, {_BATCHING} clients", "1/s", batches, run.rate_goal(25_000, raw_again))
     compared = beside(batched, raw_again, "raw commits of one row")
     yield compared._replace(note=f"p50 and p99 are those of a batch; {compared.note}")
+    yield from processor("submit: batches", batches)
 
 
 async def _single(socket: Path, seconds: float) -> Done:

@@ -46,7 +46,12 @@ class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
 )
 async def submit_batch(request: ApiRequest, data: JSONBody[Batch]) -> BatchDocument:
     """Submit each call as if alone: one that is refused stops no other one. Sending it all again does no harm."""
-    done = await _submitted(services_of(request), data.executions)
+    return await submitted(services_of(request), data)
+
+
+async def submitted(services: Services, batch: Batch) -> BatchDocument:
+    """Submit the calls, and tell what became of them."""
+    done = await _submitted(services, batch.executions)
     return BatchDocument(
         created=sum(one is True for one in done),
         unchanged=sum(one is False for one in done),

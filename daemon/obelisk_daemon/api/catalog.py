@@ -19,6 +19,7 @@ class FunctionCatalog:
         self._components = tuple(components)
         self._functions = tuple(functions)
         self._by_name: Mapping[str, list[FunctionInfo]] = _index(self._functions)
+        self._by_ffqn = {str(function.ffqn): function for function in self._functions}
 
     @property
     def generation(self) -> int:
@@ -33,15 +34,20 @@ class FunctionCatalog:
         """Give all functions, in the manifest's order."""
         return self._functions
 
+    def get(self, ffqn: str) -> FunctionInfo | None:
+        """Give the function of a full name, if there is one."""
+        return self._by_ffqn.get(ffqn)
+
     def find(self, ffqn_text: str) -> FunctionInfo:
         """Find a function by its full name, or by a shorter one where that names only one.
 
         Raises:
             CallerError: `function_not_found`, with what may have been meant; `ambiguous_function`, with all.
         """
-        found = self._by_name.get(ffqn_text.removeprefix(".../"), [])
-        exact = [function for function in found if str(function.ffqn) == ffqn_text]
-        match exact or found:
+        exact = self.get(ffqn_text)
+        if exact is not None:
+            return exact
+        match self._by_name.get(ffqn_text.removeprefix(".../"), []):
             case [function]:
                 return function
             case []:

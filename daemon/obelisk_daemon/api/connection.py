@@ -4,12 +4,15 @@ import asyncio
 import socket
 import struct
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from obelisk_daemon.api.listeners import Listener, UnixListener
+from obelisk_daemon.api.plain_cycle import PlainCycle
+from obelisk_daemon.api.plain_request import PlainRequest, plain_request
 from obelisk_daemon.api.problems import MEDIA_TYPE, problem
 from obelisk_daemon.api.slots import Limits, Slot
 
@@ -44,6 +47,8 @@ class Connection(H11Protocol):
         self._said = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._held = b""
+        """What came while a request was answered that h11 does not know of."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Note how it came, and give it time for its first header."""
@@ -63,14 +68,77 @@ class Connection(H11Protocol):
         """Read on, and see what the client has said by now."""
         self._said = True
         before = self.cycle
-        super().data_received(data)
+        self._read(data)
         self._look(begun=self.cycle is not before)
+
+    def _read(self, data: bytes) -> None:
+        if self._held or self._is_plain:
+            self._held += data
+            self.flow.pause_reading()
+            return
+        plain = plain_request(data) if self._is_between else None
+        if plain is None:
+            super().data_received(data)
+        else:
+            self._begin(plain, data)
+
+    @property
+    def _is_plain(self) -> bool:
+        return isinstance(self.cycle, PlainCycle) and self.cycle.is_unknown_to_h11
+
+    @property
+    def _is_between(self) -> bool:
+        """Tell if h11 waits for a request and has nothing of one."""
+        is_idle = self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE
+        return is_idle and not self._is_answering and not self.conn.trailing_data[0]
+
+    def _begin(self, plain: PlainRequest, raw: bytes) -> None:
+        """Have a plain request carried out, as uvicorn does with one that h11 has read."""
+        self._unset_keepalive_if_required()
+        path, _, query = plain.target.partition(b"?")
+        self.headers = plain.headers
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": plain.method,
+            "root_path": "",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = PlainCycle(
+            raw,
+            plain.body,
+            scope=self.scope,
+            conn=self.conn,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._said = False
         before = self.cycle
         super().on_response_complete()
+        held, self._held = self._held, b""
+        if held and not self.transport.is_closing():
+            self._said = True
+            self._read(held)
         self._look(begun=self.cycle is not before)
 
     def pause_writing(self) -> None:

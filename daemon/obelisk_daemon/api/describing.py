@@ -23,7 +23,6 @@ from obelisk_daemon.api.rendering import result_json
 from obelisk_daemon.api.services import Catalog, ComponentInfo, DaemonStatus, ExecutorInfo, FunctionInfo
 from obelisk_daemon.clock import to_rfc3339
 from obelisk_daemon.deployment.control import FileState
-from obelisk_daemon.errors import CallerError
 from obelisk_daemon.execution.outcome import Ending, FailureKind, FailureRecord, HttpExchange
 from obelisk_daemon.execution.wit_text import signature, to_wit
 from obelisk_daemon.executor.children import NEVER
@@ -200,7 +199,5 @@ def executor(info: ExecutorInfo) -> ExecutorDocument:
 
 def _labels(ffqn: str, catalog: Catalog) -> list[str]:
     """Give none for a function that has left the manifest: nothing can run it now."""
-    try:
-        return list(catalog.find(ffqn).labels)
-    except CallerError:
-        return []
+    function = catalog.get(ffqn)
+    return [] if function is None else list(function.labels)

@@ -6,6 +6,7 @@ from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
+from litestar.types import Receive
 
 from obelisk_daemon.api import describing
 from obelisk_daemon.api.documents import (
@@ -45,7 +46,8 @@ _NOT_YET: Final = {
 )
 async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
     """Submit a call: 201 when it is new, 200 with its current state when it is there already, 409 on another call."""
-    return await _submitted(services_of(request), parse_submitted_id(execution_id), data)
+    status, document = await submitted(services_of(request), parse_submitted_id(execution_id), data)
+    return Response(document, status_code=status)
 
 
 @post(
@@ -58,7 +60,8 @@ async def submit_as(request: ApiRequest, execution_id: Id, data: JSONBody[Submis
 async def submit_new(request: ApiRequest, data: JSONBody[Submission]) -> Response[ExecutionDocument]:
     """Submit a call. A client that may try again makes the id itself, and uses PUT."""
     services = services_of(request)
-    return await _submitted(services, services.ids.execution(), data)
+    status, document = await submitted(services, services.ids.execution(), data)
+    return Response(document, status_code=status)
 
 
 @get(
@@ -84,17 +87,9 @@ async def show(request: ApiRequest, execution_id: Id) -> ExecutionDocument:
 @get("/executions/{execution_id:str}/result", responses=PROBLEMS | _NOT_YET, summary="Get the result")
 async def result(request: ApiRequest, execution_id: Id, wait: Wait = 0.0) -> Response[dict[str, Any]]:
     """Answer 200 with the result, or 202 when there is none after `wait` seconds."""
-    services, known = services_of(request), parse_execution_id(execution_id)
-
-    async def read() -> tuple[Summary, bool]:
-        summary = await services.reader.summary(known)
-        return summary, summary.outcome is not None
-
-    summary = await poll(request, services.watcher, (known, "finished"), wait, read)
-    if summary.outcome is not None:
-        return Response(result_json(summary.outcome))
-    unfinished = {"execution_id": known, "state": summary.status, "lifecycle": summary.lifecycle}
-    return Response(unfinished, status_code=202)
+    known = parse_execution_id(execution_id)
+    status, document = await result_of(services_of(request), known, wait, request.receive)
+    return Response(document, status_code=status)
 
 
 @get("/failures/{failure_id:str}", responses=PROBLEMS, summary="Show a failure in full")
@@ -104,11 +99,25 @@ async def failure(request: ApiRequest, failure_id: Id) -> FailureDocument:
     return describing.failure_chain(chain)
 
 
-async def _submitted(services: Services, execution_id: ExecutionId, wanted: Submission) -> Response[ExecutionDocument]:
+async def submitted(services: Services, execution_id: ExecutionId, wanted: Submission) -> tuple[int, ExecutionDocument]:
+    """Submit a call; give the status and the document of the answer."""
     made = await submit(services, execution_id, wanted)
-    if made is not None:
-        return Response(made, status_code=201)
-    return Response(await shown(services, execution_id), status_code=200)
+    return (201, made) if made is not None else (200, await shown(services, execution_id))
+
+
+async def result_of(
+    services: Services, execution_id: ExecutionId, wait: float, receive: Receive
+) -> tuple[int, dict[str, Any]]:
+    """Wait for a result, as long as the client does; give the status and the document of the answer."""
+
+    async def read() -> tuple[Summary, bool]:
+        summary = await services.reader.summary(execution_id)
+        return summary, summary.outcome is not None
+
+    summary = await poll(receive, services.watcher, (execution_id, "finished"), wait, read)
+    if summary.outcome is not None:
+        return 200, result_json(summary.outcome)
+    return 202, {"execution_id": execution_id, "state": summary.status, "lifecycle": summary.lifecycle}
 
 
 ROUTES: Final = (submit_as, submit_new, list_executions, show, result, failure)

@@ -73,7 +73,7 @@ async def events(
     def read() -> Awaitable[tuple[EventPage, bool]]:
         return cursor.events(first, responses_from)
 
-    return await poll(request, services.watcher, (known, "changed"), reading.wait, read)
+    return await poll(request.receive, services.watcher, (known, "changed"), reading.wait, read)
 
 
 @get(
@@ -88,7 +88,9 @@ async def responses(
     """Give what join-set members delivered, from a `seq` on."""
     services, known = services_of(request), parse_execution_id(execution_id)
     cursor = _Cursor(services, known, reading.limit)
-    return await poll(request, services.watcher, (known, "changed"), reading.wait, lambda: cursor.responses(first))
+    return await poll(
+        request.receive, services.watcher, (known, "changed"), reading.wait, lambda: cursor.responses(first)
+    )
 
 
 @get(
@@ -103,7 +105,7 @@ async def logs(
     """Give the lines that the execution's guests logged, after a position."""
     services, known = services_of(request), parse_execution_id(execution_id)
     cursor = _Cursor(services, known, reading.limit)
-    return await poll(request, services.watcher, (known, "changed"), reading.wait, lambda: cursor.lines(after))
+    return await poll(request.receive, services.watcher, (known, "changed"), reading.wait, lambda: cursor.lines(after))
 
 
 ROUTES: Final = (events, responses, logs)

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from litestar import Request
+from litestar.types import Receive
 
 from obelisk_daemon.api.watch import Until, Watch, Watcher
 from obelisk_daemon.ids import ExecutionId
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 async def poll(
-    request: Request[Any, Any, Any],
+    receive: Receive,
     watcher: Watcher,
     subject: tuple[ExecutionId, Until],
     seconds: float,
@@ -24,29 +24,35 @@ async def poll(
 ) -> T:
     """Read until there is something, or the time is over; then answer what there is.
 
-    `read` gives the answer and whether it is worth answering at once. It is called again after changes only.
+    `read` gives the answer and whether it is worth answering at once. It is called again after changes only. `receive`
+    is that of the request, whose body was read.
     """
     if seconds <= 0:
         return (await read())[0]
     with watcher.watching(*subject) as watch:
-        listener = asyncio.create_task(_end_with_client(request, watch))
+        answer, worthwhile = await read()
+        if worthwhile:
+            return answer
+        listener = asyncio.create_task(_end_with_client(receive, watch))
         try:
-            return await _read_until_worthwhile(watch, seconds, read)
+            return await _read_until_worthwhile(watch, seconds, answer, read)
         finally:
             listener.cancel()
             await asyncio.wait([listener])
 
 
-async def _read_until_worthwhile(watch: Watch, seconds: float, read: Callable[[], Awaitable[tuple[T, bool]]]) -> T:
+async def _read_until_worthwhile(
+    watch: Watch, seconds: float, answer: T, read: Callable[[], Awaitable[tuple[T, bool]]]
+) -> T:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while True:
+    worthwhile = False
+    while not worthwhile and await watch.wait(deadline - loop.time()):
         answer, worthwhile = await read()
-        if worthwhile or not await watch.wait(deadline - loop.time()):
-            return answer
+    return answer
 
 
-async def _end_with_client(request: Request[Any, Any, Any], watch: Watch) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _end_with_client(receive: Receive, watch: Watch) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
     watch.end()

@@ -88,7 +88,7 @@ def answer(told: Problem) -> Response[Problem]:
     return Response(told, status_code=told.status, media_type=MEDIA_TYPE, headers=challenge)
 
 
-def on_obelisk_error(_: Request[Any, Any, Any], error: ObeliskError) -> Response[Problem]:
+def on_obelisk_error(_: Request[Any, Any, Any] | None, error: ObeliskError) -> Response[Problem]:
     """Answer one of our own errors; what the daemon itself must answer for is logged, too."""
     status = status_of(error)
     if status == 500:
@@ -107,12 +107,26 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[P
     return answer(problem(error.status_code, code, error.detail))
 
 
-def on_too_deep(_: Request[Any, Any, Any], __: RecursionError) -> Response[Problem]:
+def on_too_deep(_: Request[Any, Any, Any] | None, __: RecursionError) -> Response[Problem]:
     """Answer JSON that is nested too deeply to be read."""
     return answer(problem(400, "invalid_request", "the values are nested too deeply"))
 
 
-def on_bug(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def answer_of(error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Write the answer to what came of a request that the framework does not see: status, headers, body."""
+    match error:
+        case ObeliskError():
+            made = on_obelisk_error(None, error)
+        case RecursionError():
+            made = on_too_deep(None, error)
+        case _:
+            made = on_bug(None, error)
+    headers = [(b"content-type", MEDIA_TYPE.encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in made.headers.items()]
+    return made.content.status, headers, msgspec.json.encode(made.content)
+
+
+def on_bug(_: Request[Any, Any, Any] | None, error: Exception) -> Response[Problem]:
     """Answer a bug of ours: this is the service's edge, so the log gets the whole of it and the client nothing."""
     _LOG.error("a request failed", exc_info=error)
     return answer(problem(500, "internal", "the daemon failed to answer; its log says why"))

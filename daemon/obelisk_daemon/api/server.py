@@ -15,11 +15,13 @@ from obelisk_daemon.api.accepting import Acceptor
 from obelisk_daemon.api.access import IDENTITY, AccessCheck
 from obelisk_daemon.api.app import DEFAULT_MAX_BODY, make_app
 from obelisk_daemon.api.connection import Connection
+from obelisk_daemon.api.hot_routes import SHORTCUTS
 from obelisk_daemon.api.identity import Access, Identity
 from obelisk_daemon.api.listeners import Bound, Listener, bind_all
 from obelisk_daemon.api.measuring import Measuring
 from obelisk_daemon.api.methods import AllowedMethods
 from obelisk_daemon.api.services import Services
+from obelisk_daemon.api.shortcuts import Shortcuts
 from obelisk_daemon.api.slots import DEFAULT_LIMITS, Limits, Slot
 from obelisk_daemon.errors import OperatorError
 
@@ -113,7 +115,8 @@ class ApiServer:
         self._passed = tuple(passed)
         self._limits = limits
         self._access = access
-        self._check = AccessCheck(AllowedMethods(make_app(services, access.audit, max_body)), access)
+        app = AllowedMethods(make_app(services, access.audit, max_body))
+        self._check = AccessCheck(Shortcuts(app, services, SHORTCUTS, max_body), access)
         self._acceptors: list[Acceptor] = []
         self._bound: list[Bound] = []
         self._server: _Server | None = None

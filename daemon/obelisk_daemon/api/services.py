@@ -83,6 +83,10 @@ class Catalog(Protocol):
         """Give all functions, in the manifest's order."""
         ...
 
+    def get(self, ffqn: str) -> FunctionInfo | None:
+        """Give the function of a full name; None where it is not in this generation."""
+        ...
+
     def find(self, ffqn_text: str) -> FunctionInfo:
         """Find a function by its full name, or by `interface.function` where that names only one.
 

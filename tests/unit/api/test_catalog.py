@@ -54,3 +54,9 @@ def test_the_function_alone_is_not_a_name() -> None:
 def test_functions_and_components_keep_the_order_of_the_manifest() -> None:
     assert tuple(CATALOG.functions()) == FUNCTIONS
     assert tuple(CATALOG.components()) == COMPONENTS
+
+
+def test_only_a_full_name_gives_a_function_without_a_search() -> None:
+    assert CATALOG.get(str(FIBO.ffqn)) is FIBO
+    assert CATALOG.get("fibo-activity.fibo") is None
+    assert CATALOG.get("old:fibo/fibo-activity.fibo") is None
