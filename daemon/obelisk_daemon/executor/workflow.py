@@ -1,7 +1,6 @@
 """A run of a workflow: the guest against its journal, from the start of the log to its next block or its end."""
 
 import asyncio
-from datetime import timedelta
 from functools import partial
 from typing import Final, Literal, TypeGuard
 
@@ -31,6 +30,7 @@ from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.execution.written import WrittenLog, written
 from obelisk_daemon.executor.children import is_call_of, lock_new, new_child, new_scheduled, uncallable
+from obelisk_daemon.executor.computing import ComputingWatch
 from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
@@ -46,7 +46,6 @@ from obelisk_daemon.wasm.values import ValueShapeError
 
 _YIELD_AFTER: Final = 20_000
 """Events that one run may write before it gives its slot to others that wait for one."""
-_CHECKS_PER_TIMEOUT: Final = 4
 _log = structlog.get_logger("workflow")
 
 
@@ -59,7 +58,7 @@ class WorkflowRun(Run):
 
     def __init__(self, services: Services, neighbours: Neighbours, held: Held, function: FunctionPlan) -> None:
         super().__init__(services, neighbours, held, function)
-        self.is_blocked = False
+        self._watch = ComputingWatch(held.locked.timeout_us / 1_000_000, self)
         self._ahead_of: Ticket | None = None
         self._answered: asyncio.Future[None] | None = None
         self._early: list[Response] | None = []
@@ -71,6 +70,16 @@ class WorkflowRun(Run):
         self._unwritten: tuple[FailureRecord, ...] = ()
         """The failure the function ended with, for the commit that begins to close its join sets, or ends it."""
         self.journal = self._journal(written([Entry(0, held.created_at, held.created)], ()))
+
+    @property
+    def is_blocked(self) -> bool:
+        """Tell if the guest waits for what was asked to be committed, or for a response."""
+        return self._watch.is_blocked
+
+    @property
+    def asked(self) -> int:
+        """Count what the guest has asked for."""
+        return self.journal.asked
 
     def renew(self, function: FunctionPlan) -> None:
         """Go on with other settings of the same code."""
@@ -156,7 +165,7 @@ class WorkflowRun(Run):
     async def _run_guest(self) -> End:
         function = self.function
         program = Program(function.linked, function.ffqn, function.component.limits)
-        self._watch(0, -1)
+        self._watch.begin()
         try:
             ended = await call_workflow(program, self.held.created, self, self._logs)
         except NondeterminismError as diverged:
@@ -177,7 +186,7 @@ class WorkflowRun(Run):
                 self.journal.skip_guest()  # it may have been in the middle of its log
             return end
         finally:
-            self._timer.cancel()
+            self._watch.end()
         return self._ended(ended)
 
     def _ended(self, ended: Returned | Stopped) -> End:
@@ -188,17 +197,6 @@ class WorkflowRun(Run):
             backtrace = ended.backtrace if isinstance(ended, Stopped) else ""
             return self._cant_replay(diverged.version, str(diverged), backtrace)
         return End(Finished(ended)) if isinstance(ended, Returned) else self._stopped(ended)
-
-    def _watch(self, strikes: int, asked: int) -> None:
-        """End the run when the guest neither asks nor waits for as long as its timeout."""
-        if self.is_blocked or self.journal.asked != asked:
-            strikes = 0
-        if strikes >= _CHECKS_PER_TIMEOUT:
-            self.drop("overrun")
-            return
-        interval = timedelta(microseconds=self.held.locked.timeout_us).total_seconds() / _CHECKS_PER_TIMEOUT
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(interval, self._watch, strikes + 1, self.journal.asked)
 
     def function_type(self, ffqn: str) -> FunctionType | None:
         """Look up a function of the active generation."""
@@ -219,7 +217,7 @@ class WorkflowRun(Run):
 
     async def flush(self) -> None:
         """Commit what was asked; give way to other work when much of it waits."""
-        self.is_blocked = True
+        self._watch.block()
         try:
             if self._ahead_of is not None:
                 await self._ahead_of.durable()  # what follows a flush is seen by others
@@ -230,7 +228,7 @@ class WorkflowRun(Run):
                 self.drop("yielded")
             await asyncio.sleep(0)
         finally:
-            self.is_blocked = False
+            self._watch.unblock()
 
     async def close(self, join_set: str) -> None:
         """Close a join set: cancel what can be cancelled, wait for the rest."""
@@ -262,7 +260,7 @@ class WorkflowRun(Run):
 
     async def _block(self, join_set: str, needed: int, *, keep: bool, cancel: JoinSet | None = None) -> None:
         """Commit, wait until the join set has `needed` responses, and cancel what it waits for if that is wanted."""
-        self.is_blocked = True
+        self._watch.block()
         try:
             awaits = Awaits(join_set, needed, is_new=False)
             await self._commit(awaits, self._take_new(), keep=keep, cancel=cancel).durable()
@@ -273,7 +271,7 @@ class WorkflowRun(Run):
                 await asyncio.sleep(0)
             await self._responses(join_set, needed)
         finally:
-            self.is_blocked = False
+            self._watch.unblock()
 
     async def _responses(self, join_set: str, needed: int) -> None:
         self.neighbours.rest(self)

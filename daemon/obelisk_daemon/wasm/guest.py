@@ -257,7 +257,7 @@ class Guest(Calling):
         calls_left = self.calls_left + self.credit
         calls, self._calls_seen = self._calls_seen - calls_left, calls_left
         if calls:
-            self.portion = max(1, min(int(calls * _SHARE / self._used), _PORTION_MAX))
+            self.portion = max(1, min(int(calls * _SHARE / max(self._used, 1e-6)), _PORTION_MAX))
         self.credit = min(self.portion, calls_left)
         self.calls_left = calls_left - self.credit
         self._used = 0.0

@@ -19,11 +19,13 @@ from obelisk_daemon.execution.events import (
     Event,
     Finished,
     HistoryEvent,
+    HistoryItem,
     JoinNext,
     JoinSetCreate,
     JoinSetRequest,
     Paused,
     Persist,
+    ResponseItem,
     TemporarilyFailed,
     TemporarilyTimedOut,
     Unlocked,
@@ -145,3 +147,59 @@ def test_a_later_field_with_a_default_may_be_missing() -> None:
 
 def test_the_type_of_an_event_is_what_the_api_shows() -> None:
     assert [codec.type_of(event) for event in (created(), locked(), Finished(OK))] == ["created", "locked", "finished"]
+
+
+STORED = {
+    Event: {
+        "Created": "created",
+        "Locked": "locked",
+        "Unlocked": "unlocked",
+        "TemporarilyFailed": "temporarily_failed",
+        "TemporarilyTimedOut": "temporarily_timed_out",
+        "Finished": "finished",
+        "HistoryEvent": "history_event",
+        "Paused": "paused",
+        "Unpaused": "unpaused",
+        "CancellationRequested": "cancellation_requested",
+        "ComponentUpgraded": "component_upgraded",
+    },
+    HistoryItem: {
+        "JoinSetCreate": "join_set_create",
+        "JoinSetRequest": "join_set_request",
+        "JoinNext": "join_next",
+        "JoinNextTry": "join_next_try",
+        "JoinNextTooMany": "join_next_too_many",
+        "Persist": "persist",
+        "Schedule": "schedule",
+        "Stub": "stub",
+    },
+    ResponseItem: {"ChildFinished": "child_finished", "DelayFinished": "delay_finished"},
+    Outcome: {"Returned": "returned", "Failed": "failed"},
+}
+"""By what name each is in the logs of daemons that were there before."""
+NOT_SAID = {
+    "Created.seed": 0,
+    "Created.labels": (),
+    "CancellationRequested.force": False,
+    "ComponentUpgraded.forced": False,
+    "JoinNext.closing": False,
+    "Stub.reason": "",
+    "DelayFinished.cancelled": False,
+}
+"""What it means that a log says nothing of a field; all others are None then."""
+
+
+@pytest.mark.parametrize("union", STORED)
+def test_logs_of_older_daemons_name_each_event_as_this_one_does(union: object) -> None:
+    assert {one.__name__: one.__struct_config__.tag for one in get_args(union)} == STORED[union]
+
+
+def test_what_a_log_does_not_say_means_what_it_meant() -> None:
+    defaults = {
+        f"{one.__name__}.{field.name}": field.default
+        for union in STORED
+        for one in get_args(union)
+        for field in msgspec.structs.fields(one)
+        if field.default not in (msgspec.NODEFAULT, None)
+    }
+    assert defaults == NOT_SAID

@@ -2,9 +2,15 @@ import pytest
 
 from obelisk_daemon.execution.wit_extensions import (
     AWAIT_NEXT_ERROR,
+    DATETIME,
+    DELAY_ID,
+    DURATION,
     EXECUTION_ID,
+    FUNCTION,
+    FUNCTION_MISMATCH,
     GET_ERROR,
     JOIN_SET_BORROW,
+    RESPONSE_ID,
     SCHEDULE_AT,
     STUB_ERROR,
     Extension,
@@ -14,8 +20,10 @@ from obelisk_daemon.execution.wit_extensions import (
     find_extension,
     is_extension_interface,
 )
+from obelisk_daemon.execution.wit_parse import parse_document
 from obelisk_daemon.execution.wit_types import FunctionType, Primitive, ResultType, same_shape
 from obelisk_daemon.ffqn import Ffqn
+from obelisk_daemon.wit import texts
 
 U8, U64, STRING = Primitive("u8"), Primitive("u64"), Primitive("string")
 RESULT = ResultType(U64, STRING)
@@ -126,3 +134,28 @@ def test_shapes_are_the_same_whatever_the_parameters_are_called() -> None:
     assert not same_shape(BASE, FunctionType((("m", U64), ("n", U8)), RESULT))
     assert not same_shape(BASE, FunctionType((("n", U8),), RESULT))
     assert not same_shape(BASE, FunctionType(BASE.params))
+
+
+SHIPPED = {
+    "time.duration": DURATION,
+    "time.datetime": DATETIME,
+    "time.schedule-at": SCHEDULE_AT,
+    "execution.execution-id": EXECUTION_ID,
+    "execution.delay-id": DELAY_ID,
+    "execution.function": FUNCTION,
+    "execution.response-id": RESPONSE_ID,
+    "execution.function-mismatch": FUNCTION_MISMATCH,
+    "execution.await-next-extension-error": AWAIT_NEXT_ERROR,
+    "execution.get-extension-error": GET_ERROR,
+    "execution.stub-error": STUB_ERROR,
+}
+"""By interface and name, in the text that components are built with."""
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_types_of_extensions_are_those_of_the_shipped_text(name: str) -> None:
+    interface, _, of = name.partition(".")
+    text = texts()["obelisk:types@5.0.0"].partition("interface join-set")[0]  # a stub's text may have no resources
+    text += f"interface uses {{ use {interface}.{{{of}}}; f: func(it: {of}); }}"
+    (function,) = parse_document(text).values()
+    assert function.params == (("it", SHIPPED[name]),)

@@ -319,3 +319,25 @@ def test_a_result_of_another_type_is_named(result: WitType | None, wrong: object
     with pytest.raises(CallerError, match=r"^result") as refused:
         result_from_json(FunctionType((), result), wrong)
     assert refused.value.code == "type_check_failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("s8", -128, 127),
+        ("s16", -32_768, 32_767),
+        ("s32", -2_147_483_648, 2_147_483_647),
+        ("s64", -9_223_372_036_854_775_808, 9_223_372_036_854_775_807),
+        ("u8", 0, 255),
+        ("u16", 0, 65_535),
+        ("u32", 0, 4_294_967_295),
+        ("u64", 0, 18_446_744_073_709_551_615),
+    ],
+)
+def test_a_whole_number_is_taken_up_to_the_ends_of_its_type_and_not_beyond(
+    name: PrimitiveName, least: int, most: int
+) -> None:
+    assert [from_json(p(name), number, "it") for number in (least, most)] == [least, most]
+    for number in (least - 1, most + 1):
+        with pytest.raises(CallerError, match=name):
+            from_json(p(name), number, "it")
