@@ -1,6 +1,7 @@
 """Promises about executions that are submitted at the same time: they are written together, and fail alone."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -8,6 +9,7 @@ from obelisk_daemon.errors import ConflictError, QueueFullError
 from obelisk_daemon.execution.events import Created
 from obelisk_daemon.storage.generations import QueueLimit
 from obelisk_daemon.storage.sql import queueing
+from obelisk_daemon.storage.sql.writer import Transaction
 from tests.building import created, new_execution
 from tests.conformance.world import World
 
@@ -56,3 +58,28 @@ async def test_a_fault_of_the_whole_is_no_fault_of_each(world: World, monkeypatc
 
     monkeypatch.setattr(queueing, "submit_many", broken)
     assert await at_once(world, (1, created()), (2, created())) == [True, True]
+
+
+async def test_what_comes_while_others_are_written_is_written_after_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alone(*_: object) -> None:
+        raise ZeroDivisionError("it was added to what was being written, and had to be written alone")
+
+    monkeypatch.setattr(queueing, "submit", alone)
+    written, released = threading.Event(), threading.Event()
+
+    def hold_up(_: Transaction) -> None:
+        written.set()
+        released.wait(30)
+
+    first = asyncio.create_task(world.store.submit(new_execution(created(), 1, at=world.now)))
+    await asyncio.sleep(0)
+    world.store.writer.queue(hold_up)
+    await asyncio.to_thread(written.wait, 30)
+    later = asyncio.create_task(at_once(world, (2, created()), (3, created())))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    released.set()
+    assert await later == [True, True]
+    assert await first
