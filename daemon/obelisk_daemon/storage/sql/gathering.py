@@ -6,7 +6,7 @@ made once, and each insert is one statement for all.
 
 from typing import Final
 
-from obelisk_daemon.errors import CallerError, ObeliskError
+from obelisk_daemon.errors import CallerError, OutcomeUnknownError
 from obelisk_daemon.storage.records import NewExecution
 from obelisk_daemon.storage.sql import queueing
 from obelisk_daemon.storage.sql.writer import Writer, WriteTicket
@@ -42,12 +42,12 @@ class Submissions:
         gathered.many.append(new)
         try:
             done = (await gathered.ticket.outcome())[place]
-        except ObeliskError:
+        except OutcomeUnknownError:
             raise
         except Exception:
             if len(gathered.many) == 1:
                 raise
-            return await self._alone(new)  # another one may be at fault
+            return await self._alone(new)  # another one may be at fault, or too large for what room there is
         if isinstance(done, CallerError):
             raise done
         return done
