@@ -51,7 +51,13 @@ def test_each_request_is_told_by_what_makes_it_this_one(text: str) -> None:
 
 
 def test_only_a_request_of_the_same_kind_and_content_is_the_same() -> None:
-    others = [JoinNextTooMany("n:a", None), *ITEMS.values()]
+    others = [
+        JoinNextTooMany("n:a", None),
+        JoinSetRequest("n:b", REFUSED),
+        JoinNextTry("n:b", "found"),
+        Stub(ID, {"ok": 2}, "ok"),
+        *ITEMS.values(),
+    ]
     for number, item in enumerate(others):
         assert [same_key(item, other) for other in others] == [place == number for place in range(len(others))]
 
