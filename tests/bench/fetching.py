@@ -44,6 +44,8 @@ _BUDGET: Final = 1_024
 _CLIENTS: Final = 50
 _SINGLE: Final = 100
 _NATIVE: Final = 1.6
+_LOOK: Final = 0.5
+"""Seconds between two looks at the budget: each costs the daemon as much as an activity."""
 
 
 def http(run: Run) -> Iterator[Row]:
@@ -85,7 +87,7 @@ def _many(daemon: Daemon, url: str, number: int, bounds: list[float]) -> Sample:
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.1):
+        while not done.wait(_LOOK):
             bounds.append(counter(daemon, "obelisk_guest_memory_limit_bytes") / (1 << 20))
 
     async def work() -> Done:

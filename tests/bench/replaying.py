@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import ChildFinished, Created, Entry, Response
@@ -31,7 +31,7 @@ from obelisk_daemon.wasm.linker import LinkedComponent
 from tests import guests
 from tests.bench.daemon import manifest, scratch
 from tests.bench.floor import host_calls_per_second
-from tests.bench.measuring import beside
+from tests.bench.measuring import beside, cpu_seconds
 from tests.bench.recording import EVENTS_PER_CALL, record
 from tests.bench.rows import Goal, Row
 from tests.bench.run import Run
@@ -46,6 +46,15 @@ _GROWTH: Final = 11.0
 _ID: Final = ExecutionId("E_01BX5ZZKBKACTAV9WEVGEMMVRZ")
 
 
+class _Replay(NamedTuple):
+    """What a daemon took."""
+
+    seconds: float
+    """Between the lock and the end of the workflow, as its log tells."""
+    processor: float
+    """Seconds of its processor time from its start on."""
+
+
 def replay(run: Run) -> Iterator[Row]:
     """Measure replays of 18,000 and 180,000 events, and 18,000 of a guest in Python."""
     with scratch() as wat, scratch() as python_place:
@@ -56,11 +65,12 @@ def replay(run: Run) -> Iterator[Row]:
             host_calls_per_second,
         )
     floor = "synchronous host calls"
-    yield beside(_rate("replay: 18,000 events", SHORT, short, _WAT), calls, floor)
-    yield beside(_rate("replay: 180,000 events", LONG, long, _WAT), calls, floor)
-    growth = Run.median(long) / Run.median(short)
+    yield beside(_rate("replay: 18,000 events", SHORT, _seconds(short), _WAT), calls, floor)
+    yield beside(_rate("replay: 180,000 events", LONG, _seconds(long), _WAT), calls, floor)
+    growth = Run.median(_seconds(long)) / Run.median(_seconds(short))
     yield Row("replay: time of 180,000 / of 18,000", growth, "x", goal=Goal(_GROWTH, most=True))
-    yield beside(_rate("replay: 18,000 events, a guest in Python", SHORT, python, _PYTHON), calls, floor)
+    yield _processor(short, long)
+    yield beside(_rate("replay: 18,000 events, a guest in Python", SHORT, _seconds(python), _PYTHON), calls, floor)
     linked, engines = _link("fibo-workflow")
     (alone,) = run.in_turns(partial(_alone, linked, SHORT))
     engines.close()
@@ -72,18 +82,29 @@ def _rate(name: str, calls: int, seconds: list[float], goal: int | None) -> Row:
     return Row(name, rate, "events/s", goal=None if goal is None else Goal(goal))
 
 
-def _through_daemon(run: Run, directory: Path, component: str, calls: int) -> float:
-    """Start a daemon, which has compiled the guest if it ran there before, and give the seconds of the replay."""
+def _seconds(replays: list[_Replay]) -> list[float]:
+    return [one.seconds for one in replays]
+
+
+def _processor(short: list[_Replay], long: list[_Replay]) -> Row:
+    """Tell what an event takes, whatever else runs on the machine: what a longer log takes more than a shorter one."""
+    more = Run.median([one.processor for one in long]) - Run.median([one.processor for one in short])
+    return Row("replay: processor's time for an event", 1e6 * more / (EVENTS_PER_CALL * (LONG - SHORT)), "us")
+
+
+def _through_daemon(run: Run, directory: Path, component: str, calls: int) -> _Replay:
+    """Start a daemon, which has compiled the guest if it ran there before, and have it replay."""
     (directory / "state").mkdir(mode=0o700, exist_ok=True)
     execution_id = record(directory / "state" / "obelisk.db", component, calls)
     room = 2 * EVENTS_PER_CALL * LONG
     text = manifest([component, "fibo-activity"], max_history_events=room, limits={"host_calls": room})
     with run.daemon(directory, text, f"replay-{component}-{calls}") as daemon:
         assert daemon.result(execution_id) == {"ok": 55}
+        processor = cpu_seconds(daemon.process.pid)
         asked = {"from": 2 + EVENTS_PER_CALL * calls + 1, "limit": 10}
         page = daemon.client.get(f"/v1/executions/{execution_id}/events", params=asked).raise_for_status().json()
         at = {one["type"]: datetime.fromisoformat(one["created_at"]) for one in page["events"]}
-        return (at["finished"] - at["locked"]).total_seconds()
+        return _Replay((at["finished"] - at["locked"]).total_seconds(), processor)
 
 
 def _alone(linked: LinkedComponent, calls: int) -> float:

@@ -137,3 +137,8 @@ def test_an_ordinary_answer_is_written() -> None:
     assert written(201, [(b"content-type", b"application/json"), (b"content-length", b"2")], b"{}") == (
         b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
     )
+
+
+def test_a_head_or_a_body_of_unusual_length_is_left_to_h11() -> None:
+    assert plain_request(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"b" * 20_000 + b"\r\n\r\n") is None
+    assert plain_request(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"b" * 300_000) is None

@@ -10,7 +10,8 @@ import re
 from typing import Final, NamedTuple
 
 _LONGEST: Final = 256 << 10
-"""Bytes."""
+"""Bytes of a request."""
+_LONGEST_HEAD: Final = 16 << 10
 _HEAD: Final = re.compile(
     rb"(?P<method>GET|PUT|POST|PATCH|DELETE) (?P<target>/[\x21-\x7e]*) HTTP/1\.1\r\n"
     rb"(?P<fields>(?:[A-Za-z0-9-]+: [\x21-\x7e]+(?: [\x21-\x7e]+)*\r\n)+)\r\n"
@@ -30,9 +31,8 @@ class PlainRequest(NamedTuple):
 
 def plain_request(data: bytes) -> PlainRequest | None:
     """Read what came on a connection that waits for a request; None when that is anything but one plain request."""
-    if len(data) > _LONGEST:
-        return None
-    head = _HEAD.match(data)
+    end = data.find(b"\r\n\r\n", 0, _LONGEST_HEAD) + 4
+    head = _HEAD.fullmatch(data, 0, end) if end >= 4 and len(data) <= _LONGEST else None
     if head is None:
         return None
     headers = []
@@ -50,7 +50,7 @@ def plain_request(data: bytes) -> PlainRequest | None:
                 return None
             length = int(value)
         headers.append((name, value))
-    body = data[head.end() :]
+    body = data[end:]
     if hosts != 1 or lengths > 1 or length != len(body):
         return None
     return PlainRequest(head["method"].decode(), head["target"], headers, body)

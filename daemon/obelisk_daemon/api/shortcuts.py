@@ -105,16 +105,12 @@ class Shortcuts:
         return None
 
     def _is_plain(self, headers: Any, *, has_body: bool) -> bool:
-        """Tell if a request has one plain host and, if it has a body, JSON of a known and modest length."""
-        hosts = types = lengths = 0
+        """Tell if a request has one plain host and, if it has a body, one of a known and modest length."""
+        hosts = lengths = 0
         for name, value in headers:
             if name == b"host":
                 hosts += 1
                 if not _HOST.fullmatch(value):
-                    return False
-            elif name == b"content-type":
-                types += 1
-                if value != _JSON:
                     return False
             elif name == b"content-length":
                 lengths += 1
@@ -122,7 +118,7 @@ class Shortcuts:
                     return False
             elif name == b"transfer-encoding":
                 return False
-        return hosts == 1 and (types, lengths) == ((1, 1) if has_body else (0, 0))
+        return (hosts, lengths) == (1, int(has_body))
 
 
 def _rank_for(shortcut: Shortcut) -> int:

@@ -76,9 +76,11 @@ class JoinSet(msgspec.Struct, eq=False):
 class JoinSets(dict[str, JoinSet]):
     """The join sets of a workflow, by id, the oldest first, and the results it has taken."""
 
+    __slots__ = ("_answered", "_generated", "_one_offs", "_unread", "_waiting", "heard", "results")
+
     def __init__(self) -> None:
         super().__init__()
-        self._counts: dict[Literal["o", "g"], int] = {"o": 0, "g": 0}
+        self._one_offs = self._generated = 0
         self._answered: set[Member] = set()
         self._waiting: dict[str, list[Response]] = {}
         self._unread: dict[str, list[ResponseRow]] = {}
@@ -94,8 +96,11 @@ class JoinSets(dict[str, JoinSet]):
 
     def next_name(self, kind: Literal["o", "g"], label: str | None = None) -> str:
         """Name the next one-off or generated join set."""
-        self._counts[kind] += 1
-        return f"{kind}:{self._counts[kind]}" + ("" if label is None else f"-{label}")
+        if kind == "o":
+            number = self._one_offs = self._one_offs + 1
+        else:
+            number = self._generated = self._generated + 1
+        return f"{kind}:{number}" if label is None else f"{kind}:{number}-{label}"
 
     def create(self, name: str) -> JoinSet:
         """Add a join set; what was delivered to it before the replay came here is its."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
+from obelisk_daemon.errors import ConflictError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.storage.records import LogLine
 from obelisk_daemon.storage.sql.store import SqlStore
@@ -156,18 +156,19 @@ async def test_what_was_queued_behind_an_unknown_outcome_is_refused(faults: Faul
 async def test_a_savepoint_that_fails_harms_only_what_was_refused(
     faults: Faults, tmp_path: Path, statement: str
 ) -> None:
+    def refuse(_: object) -> None:
+        raise ConflictError("refused", "by itself")
+
     broken: list[OutcomeUnknownError] = []
     async with open_active(tmp_path / "obelisk.db", broken.append) as store:
-        await store.submit(new_execution(created()))
         faults.arm(statement, IO_ERROR)
-        welcome, refused = await asyncio.gather(
-            store.submit(new_execution(created(), 2)),
-            store.submit(new_execution(created(ffqn="testing:other/other.other"))),
-            return_exceptions=True,
-        )
-        assert (welcome, type(refused)) == (True, StorageUnavailableError)
+        welcome = asyncio.create_task(store.submit(new_execution(created())))
+        await asyncio.sleep(0)
+        with pytest.raises(StorageUnavailableError):
+            await store.writer.queue(refuse).durable()
+        assert await welcome
         faults.clear()
-        assert [await store.submit(new_execution(created(), number)) for number in (2, 3)] == [False, True]
+        assert [await store.submit(new_execution(created(), number)) for number in (1, 2)] == [False, True]
         assert broken == []
 
 

@@ -71,10 +71,10 @@ def test_without_a_manifest_before_every_component_is_added_and_nothing_else_is_
 
 def test_components_come_in_the_order_of_the_new_manifest_and_those_that_are_gone_last() -> None:
     before = component(f"digest = '{ONE}'", name="gone") + component(name="same") + component(name="other")
-    after = component(name="new", kind="workflow") + component("timeout = '1s'", name="other") + component(name="same")
+    after = component(name="new") + component("timeout = '1s'", name="other") + component(name="same")
     assert [(one.name, one.change, one.digest) for one in difference(before, after).components] == [
-        ("other", "changed", None),
         ("new", "added", None),
+        ("other", "changed", None),
         ("gone", "removed", (ONE, None)),
     ]
 

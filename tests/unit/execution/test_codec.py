@@ -23,6 +23,7 @@ from obelisk_daemon.execution.events import (
     JoinNext,
     JoinSetCreate,
     JoinSetRequest,
+    JsonCallError,
     Paused,
     Persist,
     ResponseItem,
@@ -203,3 +204,4 @@ def test_what_a_log_does_not_say_means_what_it_meant() -> None:
         if field.default not in (msgspec.NODEFAULT, None)
     }
     assert defaults == NOT_SAID
+    assert JsonCallError("function_not_found").reason == ""

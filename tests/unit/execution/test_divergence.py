@@ -33,7 +33,9 @@ ITEMS: dict[str, HistoryItem] = {
     "a new join set n:a": JoinSetCreate("n:a"),
     "a call of a:b/c.d with [1, 'x'] in join set n:a": JoinSetRequest("n:a", CHILD),
     "a delay in 5 us in join set n:a": JoinSetRequest("n:a", DELAY),
+    "a call of a:b/c.d with '[1]' in join set n:a": JoinSetRequest("n:a", REFUSED),
     "join-next on n:a": JoinNext("n:a"),
+    "join-next-try on n:a": JoinNextTry("n:a", "found"),
     "join-next on n:a for a:b/c.d": JoinNext("n:a", "a:b/c.d"),
     "the closing of n:a": JoinNext("n:a", closing=True, outcome=OK),
     "random-u64 from 1 to 9": Persist("random_u64", (1, 9), 5),
@@ -50,9 +52,10 @@ def test_each_request_is_told_by_what_makes_it_this_one(text: str) -> None:
 
 def test_only_a_request_of_the_same_kind_and_content_is_the_same() -> None:
     others = [
-        JoinSetRequest("n:a", REFUSED),
-        JoinNextTry("n:a", "found"),
         JoinNextTooMany("n:a", None),
+        JoinSetRequest("n:b", REFUSED),
+        JoinNextTry("n:b", "found"),
+        Stub(ID, {"ok": 2}, "ok"),
         *ITEMS.values(),
     ]
     for number, item in enumerate(others):

@@ -353,6 +353,7 @@ REFUSED_FILES = [
     ("package a:b;\ninterface c {", "expected a type or a function, found the end"),
     ("package a:b;\nworld c { export d;", 'expected "}", found the end'),
     ("package a:b;\ntype c = u8;", 'expected "interface" or "world", found "type"'),
+    ("package a:b;\ninterface c { @since(version = 1", 'expected ")", found the end'),
 ]
 
 

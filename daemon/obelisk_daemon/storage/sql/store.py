@@ -50,6 +50,7 @@ from obelisk_daemon.storage.sql import (
     suspects,
     writes,
 )
+from obelisk_daemon.storage.sql.gathering import Submissions
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.writer import MANY, GroupCommit, Transaction, Writer, WriteTicket
 from obelisk_daemon.storage.suspects import Alone
@@ -72,6 +73,7 @@ class SqlStore:
         self._observers: list[Observer] = []
         self._spare_runs: list[RunId] = []
         self.writer = Writer(group_commit, self.publish_own, on_broken, self._observe, metrics)
+        self._submissions = Submissions(self.writer)
         self.reads = reads
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -97,7 +99,7 @@ class SqlStore:
 
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
-        return await self._write(lambda tx: queueing.submit(tx, new), rows=8)
+        return await self._submissions.submit(new)
 
     async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
         """Insert top-level executions, each once."""

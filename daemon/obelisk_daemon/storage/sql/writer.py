@@ -66,6 +66,8 @@ class WriteTicket(Generic[T]):
         self.result: T | None = None
         self.changes: list[Change] = []
         self.recorded: list[Recorded | DelayEnded] = []
+        self.is_taken = False
+        """The writer is at it, or was: nothing can be added to what it does."""
         self._is_settled = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -171,6 +173,8 @@ class Writer:
             group, self._queue = self._queue[:_LARGEST_GROUP], self._queue[_LARGEST_GROUP:]
             if not self._queue and not self._stopping:
                 self._wake.clear()
+            for ticket in group:
+                ticket.is_taken = True
             if group:
                 await self._carry_out(group)
 
