@@ -36,7 +36,7 @@ class Cut(NamedTuple):
 
 
 async def checkpoint_often(store: SqlStore, pages: int) -> None:
-    """Have a checkpoint come after so many pages, as it would after a thousand."""
+    """Have a checkpoint come after so many pages, as it would after some thousands."""
     await store.writer.queue(lambda tx: raw_of(tx).execute(f"PRAGMA wal_autocheckpoint = {pages}")).durable()
 
 
