@@ -75,7 +75,8 @@ def _document(measured: Mapping[str, Any], plots: Mapping[str, str]) -> str:
 
 def _line(row: Mapping[str, Any]) -> str:
     cells = [number(row[key]) if key in row else "" for key in ("p50", "p99", "rss", "commits", "written", "floor")]
-    unit = _UNITS.get(row["unit"], row["unit"])
+    unit = row.get("unit", "")  # a number of something has none
+    unit = _UNITS.get(unit, unit)
     return f"| {row['name']} | {number(row['value'])} | {unit} | {' | '.join(cells)} | {_goal(row.get('goal'))} |"
 
 

@@ -78,6 +78,11 @@ def test_a_goal_that_was_missed_is_said_in_the_table() -> None:
     assert "at least 1,000, missed" in render(measured(hot=[missed]))["README.md"]
 
 
+def test_a_number_of_something_has_no_unit_in_the_table() -> None:
+    row = {"name": "3 daemons: cores that the daemons used", "value": 1.2}
+    assert "| 3 daemons: cores that the daemons used | 1.2 |  |" in render(measured(pg=[row]))["README.md"]
+
+
 def test_a_profile_counts_a_function_that_calls_itself_once_for_each_stack() -> None:
     ours = "a (obelisk_daemon/ids.py)"
     text = summary(f"thread;{ours};b;{ours} 30\nthread;{ours} 10\nthread;b 40\n")
