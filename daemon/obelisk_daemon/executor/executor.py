@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from obelisk_daemon.clock import Instant, after
-from obelisk_daemon.errors import ObeliskError
+from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError
 from obelisk_daemon.executor.activity import ActivityRun
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.resting import Resting
@@ -392,7 +392,7 @@ class Executor:
                 await self.services.store.release(Release(run.execution_id, run.run_id, reason, now, after(now, wait)))
             except ObeliskError as error:
                 _log.warning("release_failed", execution_id=run.execution_id, code=error.code)
-                if self._stopping:
+                if self._stopping or isinstance(error, OutcomeUnknownError):  # which is the end of this daemon
                     return
                 await asyncio.sleep(_RELEASE_BACKOFF.total_seconds())
             else:

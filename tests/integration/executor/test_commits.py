@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from obelisk_daemon.errors import StorageUnavailableError
+from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor import executor as executor_module
@@ -29,6 +29,19 @@ pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"
 FIRST_CALL = child_id(execution_id(), "o:1", 1)
 Refusal = Callable[[SqlStore, Append], Ticket]
+
+
+class Broken:
+    """A store that takes no release: nobody knows what became of an earlier commit."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    async def release(self, _: object) -> None:
+        raise OutcomeUnknownError("commit_failed", "a commit failed, its outcome is unknown")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
 
 
 class Refusing:
@@ -104,6 +117,15 @@ async def test_a_parent_that_ran_ahead_of_a_commit_that_failed_is_dropped_and_go
     (end,) = refusing[0].refused
     after_it = refusing[0].appends[refusing[0].appends.index(end) + 1]
     assert after_it.execution_id == execution  # the parent did run ahead
+
+
+async def test_a_run_is_gone_once_it_was_dropped_also_where_the_database_takes_nothing_any_more(lab: Lab) -> None:
+    """Else a start that goes on with a cancellation waits for ever, and the daemon never ends."""
+    async with lab.daemon(Use("sleeper"), over=Broken, crash=True) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit("testing:sleeper/sleeper.nap", 3_600_000)
+        await daemon.settled(lambda: daemon.executor.hot == 1)
+        await asyncio.wait_for(daemon.executor.drop(execution, "cancelled"), 10)
+        assert daemon.executor.hot == 0
 
 
 async def test_a_parent_that_ran_ahead_and_asks_for_nothing_more_is_dropped_at_once(lab: Lab) -> None:
