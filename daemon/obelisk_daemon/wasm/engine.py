@@ -106,7 +106,7 @@ class Engines:
 
 
 def config_hash(kind: EngineKind, settings: EngineSettings) -> str:
-    """Hash what `make_engine` reads, the version of wasmtime and the source of this module."""
+    """Hash what `make_engine` reads, the version of wasmtime and the number of the recipe."""
     facts = (
         version("wasmtime"),
         os.uname().machine,

@@ -77,7 +77,7 @@ def summary_of(row: Row) -> Summary:
 
 
 def projection(state: State) -> tuple[object, ...]:
-    """Give the values of `update_by_run` and `update_by_version` before their conditions."""
+    """Give the values that `update_by_run` and `update_by_version` begin with."""
     return (
         state.digest,
         state.changed_at,
