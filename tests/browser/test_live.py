@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Open
 from tests.e2e.daemon import Api, execution_id
@@ -48,7 +48,8 @@ def test_a_page_whose_events_come_in_floods_is_drawn_a_few_times_and_shows_the_l
     }
     flood = [{**opened, "version": first + number} for number in range(many)]
     body = "".join(f"event: event\ndata: {json.dumps(event)}\n\n" for event in flood)
-    page = open_page("#/functions")
+    # the daemon has no state after events that only this test knows of
+    page = open_page("#/functions", expected=("/state?",))
     page.evaluate(COUNTING)
     told = [body]
     page.route(
@@ -68,6 +69,21 @@ def test_the_list_shows_what_comes_and_what_it_becomes(api: Api, open_page: Open
     expect(row.locator(".pill")).to_have_text("blocked")
     api.request("POST", f"/v1/executions/{execution_id(202)}/cancel", {"force": True})
     expect(row.locator(".pill")).to_have_text("cancelled")
+
+
+def test_an_address_that_changes_while_its_page_is_being_read_is_followed(api: Api, open_page: Open) -> None:
+    api.call(execution_id(223), "testing:fibo/workflow.fiboa", 10, 1)
+    page = open_page("#/functions")
+    held: list[Route] = []
+    page.route(f"**/v1/executions/{execution_id(223)}", lambda route: held.append(route))
+    page.evaluate(f"location.hash = '#/executions/{execution_id(223)}'")
+    expect(page.locator("#main .page")).to_be_empty()
+    page.evaluate(f"location.hash = '#/executions/{execution_id(223)}/children'")
+    page.keyboard.press("[")
+    held.pop().continue_()
+    expect(page.get_by_role("tree").get_by_role("treeitem")).to_have_count(1)
+    page.keyboard.press("[")
+    expect(page.get_by_role("region", name="State")).to_contain_text("State then")
 
 
 def test_children_are_shown_as_a_tree(api: Api, open_page: Open) -> None:

@@ -74,7 +74,7 @@ async def test_a_running_activity_of_a_dead_daemon_is_repeated_and_counted(lab: 
 async def test_stopping_releases_what_runs_and_counts_nothing(lab: Lab) -> None:
     async with lab.daemon(Use("faults"), crash=True) as daemon:
         execution = await daemon.submit(SPIN)
-        await daemon.waiting(execution, "locked")
+        await daemon.settled(lambda: daemon.executor.running == 1)
         await daemon.executor.stop(timedelta())
         await daemon.settled(lambda: daemon.executor.running == 0)
         assert isinstance((await daemon.log(execution))[-1].event, Unlocked)
@@ -86,7 +86,7 @@ async def test_stopping_releases_what_runs_and_counts_nothing(lab: Lab) -> None:
 async def test_stopping_gives_an_attempt_its_grace(lab: Lab) -> None:
     async with lab.daemon(Use("faults", timeout=timedelta(milliseconds=400)), crash=True) as daemon:
         execution = await daemon.submit(SPIN)
-        await daemon.waiting(execution, "locked")
+        await daemon.settled(lambda: daemon.executor.running == 1)
         await daemon.executor.stop(timedelta(seconds=10))
         assert "unlocked" not in await daemon.types(execution)
         assert "temporarily_timed_out" in await daemon.types(execution)

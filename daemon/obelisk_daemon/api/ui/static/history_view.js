@@ -23,11 +23,11 @@ export function historyView(log, signal, chosen) {
   const list = h("div.event-list", { role: "listbox", tabindex: "0", "aria-label": "Events" }, spacer);
   const slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Version", id: "version" });
   const place = h("output", { for: "version" });
-  const step = (by) => () => choose(version + by);
+  const step = (by) => choose(version + by);
   const details = h("div.event-details", { "aria-live": "polite" });
   const element = h("div.history",
-    h("div.slider", h("button.icon", { "aria-label": "Event before", on: { click: step(-1) } }, "\u2039"), slider,
-      h("button.icon", { "aria-label": "Next event", on: { click: step(1) } }, "\u203a"), place),
+    h("div.slider", h("button.icon", { "aria-label": "Event before", on: { click: () => step(-1) } }, "\u2039"), slider,
+      h("button.icon", { "aria-label": "Next event", on: { click: () => step(1) } }, "\u203a"), place),
     h("div.split", list, details));
   const state = stateAt(log.id, signal);
 
@@ -97,5 +97,5 @@ export function historyView(log, signal, chosen) {
   };
   log.addEventListener("change", changed, { signal });
   new ResizeObserver(draw).observe(list);
-  return { element, choose, shown: () => (reveal(), changed()) };
+  return { element, choose, step, shown: () => (reveal(), changed()) };
 }

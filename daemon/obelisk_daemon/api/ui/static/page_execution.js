@@ -29,8 +29,10 @@ const VIEWS = [["history", "History"], ["children", "Children"], ["logs", "Logs"
 /** @param {HTMLElement} place @param {import("./router.js").Route} route @param {AbortSignal} signal */
 export function executionPage(place, route, signal) {
   const page = new ExecutionPage(place, route.parts[1], signal);
-  page.open(route).catch((error) => signal.aborted || fill(place, problemBox(error)));
-  return { update: (next) => page.show(next) };
+  const opened = page.open(route);
+  opened.catch((error) => signal.aborted || fill(place, problemBox(error)));
+  // the address may change again while the execution is being read
+  return { update: (next) => opened.then(() => page.show(next), () => {}) };
 }
 
 class ExecutionPage {
@@ -41,8 +43,8 @@ class ExecutionPage {
       children: treeView(id, signal), logs: logsView(id, signal), failures: failuresView(signal) };
     this.chart = timeline((version) => this.chooseVersion(version));
     this.parts = Object.fromEntries(["head", "why", "failure", "values", "note", "tabs", "view"].map((name) => [name, h(`div.${name}-place`)]));
-    onKey("[", "event before", () => this.views.history.choose(Number(document.getElementById("version").value) - 1), signal);
-    onKey("]", "next event", () => this.views.history.choose(Number(document.getElementById("version").value) + 1), signal);
+    onKey("[", "event before", () => this.stepVersion(-1), signal);
+    onKey("]", "next event", () => this.stepVersion(1), signal);
   }
 
   async open(route) {
@@ -133,5 +135,11 @@ class ExecutionPage {
   chooseVersion(version) {
     go(executionLink(this.id, "history"), true);
     this.views.history.choose(version);
+  }
+
+  stepVersion(by) {
+    if (!this.view) return; // it is still being read
+    go(executionLink(this.id, "history"), true);
+    this.views.history.step(by);
   }
 }
