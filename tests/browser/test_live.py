@@ -75,7 +75,7 @@ def test_an_address_that_changes_while_its_page_is_being_read_is_followed(api: A
     api.call(execution_id(223), "testing:fibo/workflow.fiboa", 10, 1)
     page = open_page("#/functions")
     held: list[Route] = []
-    page.route(f"**/v1/executions/{execution_id(223)}", lambda route: held.append(route))
+    page.route(f"**/v1/executions/{execution_id(223)}", lambda route: held.append(route))  # noqa: PLW0108 - Playwright writes on what it is given
     page.evaluate(f"location.hash = '#/executions/{execution_id(223)}'")
     expect(page.locator("#main .page")).to_be_empty()
     page.evaluate(f"location.hash = '#/executions/{execution_id(223)}/children'")

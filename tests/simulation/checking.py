@@ -68,7 +68,7 @@ class Execution(msgspec.Struct):
 def violations(database: Database, starts: Mapping[str, int], submitted: Iterable[str]) -> Iterator[str]:
     """Say what does not hold.
 
-    `starts` counts the guests that were started, by execution; `submitted` has the acknowledged ids.
+    `starts` counts the guests that were started and reach others, by execution; `submitted` has the acknowledged ids.
     """
     connection = database.connection(lambda: 0)  # type: ignore[arg-type, return-value]
     for damage in check_rows(connection, full=True).damage:

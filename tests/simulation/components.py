@@ -119,7 +119,7 @@ class Setup(msgspec.Struct, frozen=True):
             ],
             _table("[workflow]", {**_file("flow", self.flow), **flow}),
             _table("[activity]", {**_file("work", self.work), **patient}),
-            _table("[activity]", {**_file("once", "once"), "timeout": "2s", "max_retries": 1, "allowed_hosts": secret}),
+            _table("[activity]", {**_file("once", "once"), "timeout": "2s", "max_retries": 1}),
             _table("[stub]", {"name": "approval", **stub}),
             _table("secrets", {"canary": {"env": "CANARY"}}),
         ]

@@ -191,7 +191,7 @@ class _World:
         (self.executions,) = self._database.raw.execute("SELECT count(*) FROM execution").fetchone()
 
     def note_start(self) -> None:
-        """Count a guest, whose task has the name of its execution, and which must be there by now."""
+        """Count a guest that reaches others, whose task has its execution's name: that must be there by now."""
         task = asyncio.current_task()
         assert task is not None
         self._starts[task.get_name()] += 1

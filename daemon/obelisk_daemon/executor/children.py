@@ -1,5 +1,6 @@
 """New executions: submitted from outside, or asked for by a workflow."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -7,7 +8,8 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.attempt import failure_outcome
-from obelisk_daemon.execution.events import ChildRequest, Created, Entry, Event, Finished, Schedule
+from obelisk_daemon.execution.events import ChildRequest, Created, Entry, Event, Finished, HistoryItem, Schedule
+from obelisk_daemon.execution.joinsets import JoinSet
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import apply, fold
 from obelisk_daemon.executor.plan import FunctionPlan
@@ -80,16 +82,32 @@ def lock_new(services: Services, function: FunctionPlan, new: NewExecution, at: 
     return new, Held(new.execution_id, locked, new.created, at, new.state)
 
 
-def new_scheduled(
+def all_scheduled(
+    services: Services, caller_digest: str, asked: Iterable[tuple[Instant, HistoryItem]], by: ExecutionId
+) -> tuple[NewExecution, ...]:
+    """Make the top-level executions that a workflow asked for."""
+    return tuple(
+        _new_scheduled(services, caller_digest, item, by, at)
+        for at, item in asked
+        if isinstance(item, Schedule) and item.error is None
+    )
+
+
+def _new_scheduled(
     services: Services, caller_digest: str, event: Schedule, by: ExecutionId, at: Instant
 ) -> NewExecution:
-    """Make a top-level execution that a workflow asked for."""
     assert isinstance(event.params, list)
     function = services.plan.callee(event.ffqn, caller_digest)
     if function is None:
         return uncallable(services, event.execution_id, event.ffqn, event.params, at, scheduled_by=by)
     made = created(services, function, event.params, event.due_at, scheduled_by=by)
     return new_execution(event.execution_id, made, at, services.ids.failure())
+
+
+def cancellable(services: Services, closed: JoinSet) -> tuple[ExecutionId, ...]:
+    """Give the children in a join set that end when they are asked to, as far as they have not answered."""
+    known = services.plan.functions
+    return tuple(id_ for id_, ffqn in closed.children_unanswered() if ffqn not in known or known[ffqn].cancellable)
 
 
 def is_call_of(existing: Event, event: Schedule) -> bool:

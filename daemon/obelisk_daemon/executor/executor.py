@@ -265,7 +265,7 @@ class Executor:
         return True
 
     def start_reserved(self, held: Held, created: Ticket) -> None:
-        """Start a child in the slot that was reserved for it, once its creation is durable."""
+        """Start a child in the slot that was reserved for it."""
         self._start(held, self.services.plan, created)
 
     def rest(self, run: Run) -> None:
@@ -360,9 +360,7 @@ class Executor:
         try:
             run.begin()
             if created is not None:
-                await created.durable()
-                if run.execution_id in created.left_unlocked:
-                    raise VersionConflictError(run.execution_id)
+                await run.made_by(created, may_run_ahead=self._held_back is None)
             await run.run()
         except asyncio.CancelledError:
             if run.drop_reason is None:

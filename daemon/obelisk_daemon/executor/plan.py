@@ -40,6 +40,11 @@ class ComponentPlan(msgspec.Struct, frozen=True):
     on_upgrade: Literal["latest", "replay", "pin", "force"] = "latest"
     max_running: int | None = None
 
+    @property
+    def is_confined(self) -> bool:
+        """Tell if nobody outside can see that a guest of it runs: what it did was not done until it is written."""
+        return not self.egress.allowed and not self.forward_stdio
+
 
 class FunctionPlan(msgspec.Struct, frozen=True):
     """A function ready to run, with the settings of its next attempt. `labels` are required of the executor."""

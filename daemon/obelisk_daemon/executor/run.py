@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -16,7 +17,14 @@ from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.ids import ExecutionId, ExecutorId, IdSource
 from obelisk_daemon.metrics import Metrics
 from obelisk_daemon.storage.port import Store, Ticket
-from obelisk_daemon.storage.records import Append, Held, LogLine, NewExecution, NewResponse
+from obelisk_daemon.storage.records import (
+    Append,
+    Held,
+    LogLine,
+    NewExecution,
+    NewResponse,
+    VersionConflictError,
+)
 from obelisk_daemon.wasm.guest import Trapped
 from obelisk_daemon.wasm.wasi.client import HttpClient
 from obelisk_daemon.wasm.wasi.context import HttpTrace, WasiClock
@@ -59,7 +67,7 @@ class Neighbours(Protocol):
         ...
 
     def start_reserved(self, held: Held, created: Ticket) -> None:
-        """Start a child whose slot was reserved, once the commit that makes and locks it is durable."""
+        """Start a child whose slot was reserved, which the commit of `created` makes and locks."""
         ...
 
     def rest(self, run: "Run") -> None:
@@ -96,6 +104,8 @@ class Run:
         self.state = held.state
         self.task: asyncio.Task[None] | None = None
         self.drop_reason: DropReason | None = None
+        self.ahead_of: Ticket | None = None
+        """The commit that this run is ahead of, for its next append to come after."""
         self._has_begun = False
 
     async def run(self) -> None:
@@ -127,6 +137,25 @@ class Run:
         if self.drop_reason is not None:
             raise asyncio.CancelledError
 
+    async def made_by(self, creation: Ticket, *, may_run_ahead: bool) -> None:
+        """Let a child run once the commit that makes it is durable, or ahead of it where nobody can tell.
+
+        Raises:
+            VersionConflictError: it was not made, or is not ours.
+            StorageUnavailableError: it was not made.
+        """
+        if may_run_ahead and self.function.component.is_confined:
+            self.ahead_of = creation
+            creation.when_settled(partial(self._settled, creation))
+            return
+        await creation.durable()
+        if self.execution_id in creation.left_unlocked:
+            raise VersionConflictError(self.execution_id)
+
+    def _settled(self, creation: Ticket) -> None:
+        if creation.error is not None or self.execution_id in creation.left_unlocked:
+            self.drop("conflict")
+
     def leave(self) -> None:
         """Make the run one that can't be cancelled any more: all that is left is to give its lock back."""
         self._has_begun = False
@@ -152,7 +181,6 @@ class Run:
         *,
         before: tuple[Entry, ...] = (),
         scheduled: tuple[NewExecution, ...] = (),
-        after: Ticket | None = None,
     ) -> None:
         """Append the end of this run, let a waiting parent run ahead, and wait until it is durable.
 
@@ -172,7 +200,7 @@ class Run:
             failures=() if end.failure is None else (end.failure,),
             may_have_delays=self.function.component.kind == "workflow",
         )
-        ticket = self.services.store.append(append, after=after, linger=response is not None)
+        ticket = self.services.store.append(append, after=self.ahead_of, linger=response is not None)
         parent = None if response is None else self.neighbours.run_ahead(response, ticket)
         try:
             await ticket.durable()

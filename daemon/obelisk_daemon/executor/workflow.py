@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import Final, Literal, TypeGuard
+from typing import Final, Literal
 
 import structlog
 
@@ -29,7 +29,7 @@ from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returne
 from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.execution.written import WrittenLog, written
-from obelisk_daemon.executor.children import is_call_of, lock_new, new_child, new_scheduled, uncallable
+from obelisk_daemon.executor.children import all_scheduled, cancellable, is_call_of, lock_new, new_child, uncallable
 from obelisk_daemon.executor.computing import ComputingWatch
 from obelisk_daemon.executor.evidence import evidence_of
 from obelisk_daemon.executor.logs import LogBuffer
@@ -59,7 +59,6 @@ class WorkflowRun(Run):
     def __init__(self, services: Services, neighbours: Neighbours, held: Held, function: FunctionPlan) -> None:
         super().__init__(services, neighbours, held, function)
         self._watch = ComputingWatch(held.locked.timeout_us / 1_000_000, self)
-        self._ahead_of: Ticket | None = None
         self._answered: asyncio.Future[None] | None = None
         self._early: list[Response] | None = []
         self.dropped: list[str] = []
@@ -114,7 +113,7 @@ class WorkflowRun(Run):
         new = self._take_new()
         before, scheduled = self._record(new), self._scheduled(new)
         end = End(end.event, next(iter(self._unwritten), None))
-        await self.end(end, logs, before=before, scheduled=scheduled, after=self._ahead_of)
+        await self.end(end, logs, before=before, scheduled=scheduled)
         if isinstance(end.event, Paused):
             self.services.metrics.executions.automatic_pauses.inc(end.event.reason)
             _log.warning("paused", execution_id=self.execution_id, reason=end.event.reason, detail=end.event.message)
@@ -128,10 +127,7 @@ class WorkflowRun(Run):
         return self.entries(events)
 
     def _scheduled(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[NewExecution, ...]:
-        digest = self.held.locked.digest
-        return tuple(
-            new_scheduled(self.services, digest, item, self.execution_id, at) for at, item in new if _schedules(item)
-        )
+        return all_scheduled(self.services, self.held.locked.digest, new, self.execution_id)
 
     async def _end_of_function(self) -> End:
         """Run the guest, unless its function had ended in an earlier run and only its join sets are left to close."""
@@ -219,8 +215,8 @@ class WorkflowRun(Run):
         """Commit what was asked; give way to other work when much of it waits."""
         self._watch.block()
         try:
-            if self._ahead_of is not None:
-                await self._ahead_of.durable()  # what follows a flush is seen by others
+            if self.ahead_of is not None:
+                await self.ahead_of.durable()  # what follows a flush is seen by others
             if self.journal.new:
                 await self._commit(None, self._take_new()).durable()
             # a replay of the log so far is what giving way costs, so it is done seldom
@@ -263,7 +259,10 @@ class WorkflowRun(Run):
         self._watch.block()
         try:
             awaits = Awaits(join_set, needed, is_new=False)
-            await self._commit(awaits, self._take_new(), keep=keep, cancel=cancel).durable()
+            committing = self._commit(awaits, self._take_new(), keep=keep, cancel=cancel)
+            if keep and await self._is_answered_ahead(committing, join_set, needed):
+                return
+            await committing.durable()
             if not keep:
                 raise _UnloadedError
             if self.is_outdated:  # since the commit was queued
@@ -272,6 +271,14 @@ class WorkflowRun(Run):
             await self._responses(join_set, needed)
         finally:
             self._watch.unblock()
+
+    async def _is_answered_ahead(self, committing: Ticket, join_set: str, needed: int) -> bool:
+        """Wait for the commit, or for answers whose commit comes after it: there is no need to wait for either."""
+        self._answered = asyncio.get_running_loop().create_future()
+        committing.when_settled(self._wake)
+        await self._answered
+        is_answered = len(self.journal.sets[join_set].delivered) >= needed
+        return is_answered and self.ahead_of is not None and not self.is_outdated
 
     async def _responses(self, join_set: str, needed: int) -> None:
         self.neighbours.rest(self)
@@ -288,7 +295,10 @@ class WorkflowRun(Run):
             self._early.append(response)
         self.journal.deliver(response)
         if ahead_of is not None:
-            self._ahead_of = ahead_of
+            self.ahead_of = ahead_of
+        self._wake()
+
+    def _wake(self) -> None:
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
 
@@ -321,24 +331,19 @@ class WorkflowRun(Run):
             scheduled=self._scheduled(new),
             held=self.held,
             cancelled_delays=() if cancel is None else tuple(cancel.delays_unanswered()),
-            cancelled_children=() if cancel is None else self._cancellable(cancel),
+            cancelled_children=() if cancel is None else cancellable(self.services, cancel),
             logs=self._logs.take_recorded(),
             failures=self._unwritten,
         )
         self._unwritten = ()
-        ticket = self.services.store.append(append, after=self._ahead_of)
-        self._ahead_of = None  # from here on, only an answer to this very wait can be ahead of its commit
+        ticket = self.services.store.append(append, after=self.ahead_of)
+        self.ahead_of = None  # from here on, only an answer to this very wait can be ahead of its commit
         for _, held in children:
             if held is not None:
                 self.neighbours.start_reserved(held, ticket)
         for _, delay in delays:
             self.neighbours.note_timer(delay.due_at)
         return ticket
-
-    def _cancellable(self, closed: JoinSet) -> tuple[ExecutionId, ...]:
-        known = self.services.plan.functions
-        unanswered = closed.children_unanswered()
-        return tuple(id_ for id_, ffqn in unanswered if ffqn not in known or known[ffqn].cancellable)
 
     def _child(self, at: Instant, join_set: str, request: ChildRequest) -> tuple[NewExecution, Held | None]:
         services, parent = self.services, (self.execution_id, join_set)
@@ -391,8 +396,3 @@ class WorkflowRun(Run):
 def _opened_in(new: list[tuple[Instant, HistoryItem]], join_set: str) -> bool:
     """Tell if nothing can have answered yet, since the join set is only being created."""
     return any(isinstance(item, JoinSetCreate) and item.join_set == join_set for _, item in new)
-
-
-def _schedules(item: HistoryItem) -> TypeGuard[Schedule]:
-    """Tell if an item makes a top-level execution."""
-    return isinstance(item, Schedule) and item.error is None

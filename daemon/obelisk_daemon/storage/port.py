@@ -5,7 +5,7 @@ and in commit order, `Change`s are published to whoever subscribed. A write that
 longer the current one raises `VersionConflictError` and leaves nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from obelisk_daemon.clock import Instant
@@ -42,6 +42,13 @@ from obelisk_daemon.storage.suspects import SuspectStore
 
 class Ticket(Protocol):
     """A queued write. It is carried out whatever becomes of whoever waits for it."""
+
+    error: BaseException | None
+    """Why nothing was written, once that is settled."""
+
+    def when_settled(self, act: Callable[[], None]) -> None:
+        """Act, in the loop, once the write is on disk or has failed; at once where it is so already."""
+        ...
 
     async def durable(self) -> None:
         """Wait until the write is on disk.

@@ -10,7 +10,7 @@ from obelisk_daemon.ids import ExecutionId, RunId, child_id
 from tests.building import OK, execution_id
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
-from tests.integration.executor.uses import FIBO, FIBOA, QUICK, Use, plan_of
+from tests.integration.executor.uses import FIBO, FIBOA, QUICK, REACHING, Use, plan_of
 
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"
@@ -60,7 +60,7 @@ def replayed(name: str, **settings: object) -> Use:
 
 async def adopting_while_it_computes(lab: Lab, daemon: Daemon, *uses: Use) -> ExecutionId:
     """Run a workflow, and adopt plans one after the other in the moment of its first answer, which it has not left."""
-    plans = [plan_of(lab.linked, [FIBO, use], 1) for use in uses]
+    plans = [plan_of(lab.linked, [REACHING, use], 1) for use in uses]
     first = child_id(execution_id(), "o:1", 1)
 
     def adopt(change: object) -> None:
@@ -73,7 +73,7 @@ async def adopting_while_it_computes(lab: Lab, daemon: Daemon, *uses: Use) -> Ex
 
 
 async def test_code_that_is_back_before_a_workflow_blocks_leaves_it_in_memory(lab: Lab) -> None:
-    async with lab.daemon(FIBO, replayed("fibo-workflow")) as daemon:
+    async with lab.daemon(REACHING, replayed("fibo-workflow")) as daemon:
         execution = await adopting_while_it_computes(
             lab, daemon, replayed("fibo-workflow+1"), replayed("fibo-workflow")
         )
@@ -82,7 +82,7 @@ async def test_code_that_is_back_before_a_workflow_blocks_leaves_it_in_memory(la
 
 
 async def test_other_settings_do_not_undo_that_a_workflow_is_to_leave_memory_for_other_code(lab: Lab) -> None:
-    async with lab.daemon(FIBO, replayed("fibo-workflow")) as daemon:
+    async with lab.daemon(REACHING, replayed("fibo-workflow")) as daemon:
         execution = await adopting_while_it_computes(
             lab, daemon, replayed("fibo-workflow+1"), replayed("fibo-workflow+1", max_hot=7)
         )

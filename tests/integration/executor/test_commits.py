@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -13,7 +14,7 @@ from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.executor import executor as executor_module
-from obelisk_daemon.ids import child_id
+from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append
 from obelisk_daemon.storage.sql.store import SqlStore
@@ -23,10 +24,11 @@ from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id, run_id
 from tests.integration.executor.engine import Daemon, Lab, NewLab
 from tests.integration.executor.test_running import history_of
-from tests.integration.executor.uses import FIBO, Use
+from tests.integration.executor.uses import FIBO, FIBOA, REACHING, Use
 
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"
+CALL_SPIN = "testing:faulty-caller/caller.call-spin"
 FIRST_CALL = child_id(execution_id(), "o:1", 1)
 Refusal = Callable[[SqlStore, Append], Ticket]
 
@@ -78,6 +80,10 @@ def full(store: SqlStore, _: Append) -> Ticket:
 
 def is_end_of_call(append: Append) -> bool:
     return append.execution_id == FIRST_CALL and isinstance(append.entries[-1].event, Finished)
+
+
+def ends(append: Append, execution: ExecutionId) -> bool:
+    return append.execution_id == execution and isinstance(append.entries[-1].event, Finished)
 
 
 def asks_for_call(append: Append) -> bool:
@@ -150,7 +156,62 @@ async def test_a_reserved_child_whose_creation_was_refused_never_runs_and_gives_
         await daemon.check(execution)
 
 
-async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_before(lab: Lab) -> None:
+async def test_a_reserved_child_that_reaches_others_starts_when_its_creation_is_durable_and_not_before(
+    lab: Lab,
+) -> None:
+    async with slow_creation(lab, REACHING) as (daemon, execution, leave, refusing):
+        await daemon.settled(lambda: daemon.executor.running == 2)  # the child has its slot,
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(GUESTS) == 1  # and no guest,
+        assert not any(is_end_of_call(append) for append in refusing.appends)  # and had none
+        leave.set()
+        assert await daemon.result(execution) == OK
+
+
+async def test_one_that_nobody_can_see_runs_ahead_of_it_and_its_parent_too_and_nothing_of_that_is_told(
+    lab: Lab,
+) -> None:
+    told: list[object] = []
+    async with slow_creation(lab, FIBO) as (daemon, execution, leave, refusing):
+        daemon.store.subscribe(told.append)
+        await daemon.settled(lambda: any(ends(append, execution) for append in refusing.appends))
+        assert (await daemon.types(execution)) == ["created", "locked"]
+        assert told == []
+        leave.set()
+        assert await daemon.result(execution) == OK
+        await daemon.check(execution, FIRST_CALL)
+
+
+async def test_one_that_ran_ahead_of_a_creation_that_is_refused_is_dropped_though_it_has_not_ended(lab: Lab) -> None:
+    entered, leave, spinning = threading.Event(), threading.Event(), Use("faults", timeout=timedelta(hours=1))
+    called = child_id(execution_id(), "o:1", 1)
+
+    def refuse(_: Transaction) -> None:
+        entered.set()
+        assert leave.wait(20)
+        raise StorageUnavailableError("storage_full", "the database refused the write")
+
+    def over(store: SqlStore) -> Refusing:
+        return Refusing(store, lambda made: bool(made.children), lambda store, _: store.writer.queue(refuse))
+
+    async with lab.daemon(spinning, Use("faulty-caller"), over=over, crash=True) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit(CALL_SPIN)
+        await asyncio.to_thread(entered.wait, 20)
+        await daemon.settled(lambda: len(GUESTS) == 2)
+        daemon.members[0].drain(True)  # so that it is not made again
+        leave.set()
+        await daemon.settled(lambda: called not in daemon.members[0]._runs and not GUESTS)
+        daemon.members[0].drain(False)
+        await daemon.until(lambda: daemon.types(called), lambda types: types == ["created", "locked"])
+        await daemon.check(execution, called)
+
+
+@asynccontextmanager
+async def slow_creation(
+    lab: Lab, activity: Use
+) -> AsyncIterator[tuple[Daemon, ExecutionId, threading.Event, Refusing]]:
+    """Run a workflow, and hold the commit that makes its child until the event is set."""
     entered, leave = threading.Event(), threading.Event()
 
     def slow(_: Transaction) -> None:
@@ -167,17 +228,11 @@ async def test_a_reserved_child_starts_when_its_creation_is_durable_and_not_befo
         refusing.append(Refusing(store, asks_for_call, hold))
         return refusing[0]
 
-    async with lab.daemon(over=over) as daemon:  # type: ignore[arg-type]
+    async with lab.daemon(activity, FIBOA, over=over) as daemon:  # type: ignore[arg-type]
         assert await daemon.call(RUN, 10, 1, number=2) == OK  # the timers have looked: nothing else can be due
         execution = await daemon.submit(RUN, 10, 1)
         await asyncio.to_thread(entered.wait, 20)
-        await daemon.settled(lambda: daemon.executor.running == 2)  # the child has its slot,
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert len(GUESTS) == 1  # and no guest,
-        assert not any(is_end_of_call(append) for append in refusing[0].appends)  # and had none
-        leave.set()
-        assert await daemon.result(execution) == OK
+        yield daemon, execution, leave, refusing[0]
 
 
 async def limit_pages(daemon: Daemon, more: int) -> None:

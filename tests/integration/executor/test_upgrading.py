@@ -15,7 +15,7 @@ from tests.building import OK, execution_id
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.test_commits import Refusing, conflict
-from tests.integration.executor.uses import FIBO, Use, plan_of
+from tests.integration.executor.uses import FIBO, REACHING, Use, plan_of
 
 pytestmark = pytest.mark.anyio
 RUN = "testing:fibo/workflow.fiboa"
@@ -149,13 +149,13 @@ async def test_a_paused_workflow_moves_when_it_is_resumed(lab: Lab) -> None:
 
 async def test_workflows_that_are_running_all_the_while_move_from_code_to_code_and_end_right(lab: Lab) -> None:
     async with lab.daemon(FIBO, FIBOA, max_running=20) as daemon:
-        ids = [await daemon.submit(RUN, 10, 8, number=number) for number in range(1, 41)]
+        ids = [await daemon.submit(RUN, 10, 40, number=number) for number in range(1, 41)]
 
         async def written() -> int:
             return sum([(await daemon.row(execution)).version for execution in ids])
 
         for variant in range(1, 6):
-            await daemon.until(written, lambda events, least=150 * variant: events > least)
+            await daemon.until(written, lambda events, least=700 * variant: events > least)
             await daemon.adopt(FIBO, fiboa(f"fibo-workflow+{variant}", on_block="hot" if variant % 2 else "unload"))
         assert [await daemon.result(execution) for execution in ids] == [OK] * 40
         await daemon.check(*ids)
@@ -163,7 +163,7 @@ async def test_workflows_that_are_running_all_the_while_move_from_code_to_code_a
         assert found
         assert all(upgraded.ok for upgraded in found)
         for execution in ids:
-            assert (await daemon.types(execution)).count("history_event") == 24
+            assert (await daemon.types(execution)).count("history_event") == 120
         await daemon.settled(lambda: daemon.executor.running == daemon.executor.hot == 0)
 
 
@@ -367,7 +367,7 @@ async def test_a_child_that_a_daemon_locks_before_it_knows_of_newer_code_waits_a
         watched.append(Refusing(store, lambda _: False, conflict))
         return watched[0]
 
-    async with still.daemon(FIBO, AT_ONCE, over=over) as daemon:  # type: ignore[arg-type]
+    async with still.daemon(REACHING, AT_ONCE, over=over) as daemon:  # type: ignore[arg-type]
         execution = await daemon.submit(RUN, 10, 1)
         child = child_id(execution, "o:2", 1)
         await daemon.waiting(execution)

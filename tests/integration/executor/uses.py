@@ -18,7 +18,7 @@ from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.linker import LinkedComponent
 from obelisk_daemon.wasm.wasi.context import HttpLimits
-from obelisk_daemon.wasm.wasi.egress import EgressPolicy
+from obelisk_daemon.wasm.wasi.egress import AllowedHost, EgressPolicy
 from tests import guests
 from tests.integration.executor.guests import WRITTEN_HERE
 
@@ -87,6 +87,8 @@ class Use(msgspec.Struct, frozen=True):
     on_upgrade: str = "force"
     component: str = ""
     max_running: int | None = None
+    reaches: bool = False
+    """It is allowed to talk to somebody, so what it does may be seen."""
 
     @property
     def planned_name(self) -> str:
@@ -102,6 +104,8 @@ TYPES = {
 }
 """Of functions whose extensions the guests import; `approve` is a stub, in every plan."""
 FIBO, FIBOA = Use("fibo-activity"), Use("fibo-workflow")
+REACHING = Use("fibo-activity", reaches=True)
+SOMEBODY = AllowedHost("https", "example.com", 443)
 
 
 def plan_of(linked: Linked, uses: Sequence[Use], generation: int, work: Sequence[WorkInProgress] = ()) -> ExecutorPlan:
@@ -162,7 +166,7 @@ def _functions(use: Use, code: LinkedComponent) -> dict[str, FunctionPlan]:
         limits=GuestLimits(memory=256 << 20, fuel=use.fuel if is_workflow else None),
         log_bytes=1 << 20,
         forward_stdio=False,
-        egress=EgressPolicy(),
+        egress=EgressPolicy((SOMEBODY,) if use.reaches else ()),
         http_limits=HttpLimits(requests=0),
         on_block=use.on_block,  # type: ignore[arg-type]
         max_hot=use.max_hot,

@@ -7,6 +7,7 @@ fail alone. Facts behind the rules are in DESIGN.md section 9.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
@@ -69,13 +70,13 @@ class WriteTicket(Generic[T]):
         self.is_taken = False
         """The writer is at it, or was: nothing can be added to what it does."""
         self._is_settled = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._then: list[Callable[[], None]] = []
 
     async def durable(self) -> None:
         """Wait for the commit; cancelling the wait doesn't cancel the write."""
         if not self._is_settled:
             waits = asyncio.get_running_loop().create_future()
-            self._waiting.append(waits)
+            self.when_settled(partial(_wake, waits))
             await waits
         if self.error is not None:
             raise self.error
@@ -90,13 +91,25 @@ class WriteTicket(Generic[T]):
         """Give the children that an append was not allowed to lock."""
         return self.result if isinstance(self.result, tuple) else ()
 
+    def when_settled(self, act: Callable[[], None]) -> None:
+        """Act once it is durable or has failed; at once where it is so already."""
+        if self._is_settled:
+            act()
+        else:
+            self._then.append(act)
+
     def settle(self) -> None:
         """Wake whoever waits."""
         self._is_settled = True
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            if not one.done():  # who waited may have been cancelled
-                one.set_result(None)
+        self.after = None  # else a long run, of which each append is after another, would be kept whole
+        then, self._then = self._then, []
+        for act in then:
+            act()
+
+
+def _wake(waits: asyncio.Future[None]) -> None:
+    if not waits.done():  # who waited may have been cancelled
+        waits.set_result(None)
 
 
 class GroupLostError(Exception):
