@@ -245,6 +245,23 @@ async def test_an_append_writes_all_it_holds(world: World) -> None:
     assert (await world.row(run.execution_id)).outcome == OK
 
 
+async def test_lines_that_come_before_the_end_of_their_run_are_kept_in_order(world: World) -> None:
+    run = await world.start()
+    lines = [LogLine(world.now, "info", text) for text in ("one", "two", "three")]
+    await world.store.keep_lines(run.execution_id, run.run_id, lines[:2])
+    await world.append(run.append(world.now, Finished(OK), logs=(lines[2],)))
+    stored = await world.store.reads.log_lines(run.execution_id, 0, 10)
+    assert [(run_of, line) for _, run_of, line in stored] == [(run.run_id, line) for line in lines]
+
+
+async def test_lines_of_a_run_that_holds_nothing_any_more_are_refused(world: World) -> None:
+    run = await world.start()
+    await world.release(run)
+    with pytest.raises(VersionConflictError):
+        await world.store.keep_lines(run.execution_id, run.run_id, [LogLine(world.now, "info", "late")])
+    assert await world.store.reads.log_lines(run.execution_id, 0, 10) == []
+
+
 async def test_log_lines_are_read_on_from_a_position(world: World) -> None:
     run = await world.start()
     lines = tuple(LogLine(world.now, "info", str(n)) for n in range(5))

@@ -10,8 +10,9 @@ from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.execution.projection import returned
 from obelisk_daemon.executor.counting import count_egress
 from obelisk_daemon.executor.evidence import describe, evidence_of
-from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.executor.logs import LogBuffer, in_pieces
 from obelisk_daemon.executor.run import Run, trap_of
+from obelisk_daemon.storage.records import LogLine
 from obelisk_daemon.wasm.guest import Returned as GuestReturned
 from obelisk_daemon.wasm.host.context import GuestContext
 from obelisk_daemon.wasm.wasi.context import WasiContext
@@ -45,9 +46,16 @@ class ActivityRun(Run):
             if request.error is not None:
                 logs.line("warn", f"HTTP {describe(request)}")
         end = conclude_activity(self.concluding(evidence_of(logs, wasi.trace)), self.function.type, ended)
-        await self.end(end, logs.take(flush=True))
+        await self.end(end, await self._keep_most(logs.take(flush=True)))
         if services.observe_requests is not None:
             services.observe_requests(self.execution_id, self.state.version - 1, wasi.trace)
+
+    async def _keep_most(self, lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+        """Write many lines ahead of the end, and give the last few: others feel a commit that has all of them."""
+        *most, rest = in_pieces(lines)
+        for piece in most:
+            await self.services.store.keep_lines(self.execution_id, self.run_id, piece)
+        return rest
 
     async def _attempt(self, wasi: WasiContext, logs: LogBuffer) -> Outcome | Trap | Overrun:
         function = self.function

@@ -12,6 +12,11 @@ _LINE_COST: Final = 64
 """Bytes that a line counts beside its text: as many empty lines as there are bytes would be 170 MiB for 1 MiB."""
 
 
+_PIECE_LINES: Final = 250
+_PIECE_CHARACTERS: Final = 1 << 16
+"""How many lines, and about how much text, are written within some milliseconds."""
+
+
 class LogBuffer:
     """Lines of one run, up to `limit` bytes in all (`_LINE_COST` for each); a last line says that the rest is dropped.
 
@@ -90,3 +95,14 @@ class LogBuffer:
     def _rest(self, stream: Literal["stdout", "stderr"]) -> list[str]:
         rest = self._partial.get(stream)
         return [rest.decode(errors="replace")] if rest else []
+
+
+def in_pieces(lines: tuple[LogLine, ...]) -> list[tuple[LogLine, ...]]:
+    """Divide lines into pieces that are each written in no time; there is one at least."""
+    pieces, first, size = [], 0, 0
+    for place, line in enumerate(lines):
+        if place - first == _PIECE_LINES or size > _PIECE_CHARACTERS:
+            pieces.append(lines[first:place])
+            first, size = place, 0
+        size += len(line.message)
+    return [*pieces, lines[first:]]

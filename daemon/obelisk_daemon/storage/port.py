@@ -90,6 +90,14 @@ class ExecutionWriter(Protocol):
         """
         ...
 
+    async def keep_lines(self, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
+        """Write log lines of a run ahead of its end, however that may be.
+
+        Raises:
+            VersionConflictError: the run holds its execution no more.
+        """
+        ...
+
     async def lock(self, request: "LockRequest") -> list[Held]:
         """Take up to `request.limit` due executions that this executor may run."""
         ...

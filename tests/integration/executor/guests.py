@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from tests.hostile.guests import writing
+
 LOGGING = """(component
   (import "obelisk:log/log@1.0.0" (instance $log (export "info" (func (param "message" string)))))
   (import "testing:fibo/fibo" (instance $fibo
@@ -88,4 +90,5 @@ WRITTEN_HERE: dict[str, tuple[Literal["activity", "workflow"], str]] = {
     "logging": ("workflow", LOGGING),
     "trapping": ("workflow", TRAPPING),
     "leaving": ("workflow", LEAVING),
+    "printing": ("activity", writing("printing", 600, "a line\\n", 7)),
 }

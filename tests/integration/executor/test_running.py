@@ -9,6 +9,8 @@ import pytest
 from obelisk_daemon.execution.events import Entry, HistoryEvent, TemporarilyFailed, TemporarilyTimedOut
 from obelisk_daemon.execution.outcome import Failed, Returned
 from obelisk_daemon.ids import ExecutionId, child_id
+from obelisk_daemon.storage.records import Append
+from obelisk_daemon.storage.sql.store import SqlStore
 from tests.building import OK, outcome_of
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Lab, NewLab
@@ -216,6 +218,22 @@ async def test_a_workflows_log_lines_are_stored_exactly_once(lab: Lab, on_block:
         execution = await daemon.submit("testing:logging/logging.run", 3, False)
         assert await daemon.result(execution) == Returned({"ok": 7})
         assert await daemon.lines(execution) == LINES
+
+
+async def test_many_lines_of_an_activity_are_written_a_few_at_a_time_and_the_last_with_its_end(lab: Lab) -> None:
+    appends: list[Append] = []
+
+    def over(store: SqlStore) -> SqlStore:
+        appending = store.append
+        store.append = lambda made, **how: appends.append(made) or appending(made, **how)  # type: ignore[method-assign]
+        return store
+
+    async with lab.daemon(Use("printing"), over=over) as daemon:
+        execution = await daemon.submit("test:hostile/printing.run")
+        assert await daemon.result(execution) == Returned({"ok": 7})
+        assert await daemon.lines(execution) == ["a line"] * 600
+        assert [len(append.logs) for append in appends] == [100]
+        await daemon.check(execution)
 
 
 async def test_the_log_lines_of_a_run_that_is_repeated_are_stored_once(lab: Lab) -> None:

@@ -1,6 +1,8 @@
 """Lines of a workflow's run are handed over with the request that follows them, so that a replay repeats none."""
 
-from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.clock import Instant
+from obelisk_daemon.executor.logs import LogBuffer, in_pieces
+from obelisk_daemon.storage.records import LogLine
 from tests.fakes.clock import ManualClock
 
 
@@ -74,3 +76,23 @@ def test_empty_lines_count_too() -> None:
     guest.logs.output("stdout", b"\n" * 4_000)
     guest.logs.output("stdout", b"\n" * 4_000)
     assert len(guest.logs.take(flush=True)) == 16
+
+
+def lines(count: int, length: int = 1) -> tuple[LogLine, ...]:
+    return tuple(LogLine(Instant(number), "info", "x" * length) for number in range(count))
+
+
+def test_lines_are_divided_in_order_and_none_is_left_out() -> None:
+    many = lines(600)
+    pieces = in_pieces(many)
+    assert [len(piece) for piece in pieces] == [250, 250, 100]
+    assert tuple(line for piece in pieces for line in piece) == many
+
+
+def test_long_lines_are_fewer_in_a_piece() -> None:
+    assert [len(piece) for piece in in_pieces(lines(12, 16_384))] == [5, 5, 2]
+
+
+def test_a_few_lines_are_one_piece_and_so_is_none() -> None:
+    assert in_pieces(()) == [()]
+    assert in_pieces(lines(250)) == [lines(250)]

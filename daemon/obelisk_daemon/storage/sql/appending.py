@@ -8,8 +8,16 @@ from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution.divergence import HOST_ABI
 from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Locked, Paused
 from obelisk_daemon.execution.state import State, fold
-from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import Append, Awaits, NewExecution, NewResponse, Recorded, VersionConflictError
+from obelisk_daemon.ids import ExecutionId, RunId
+from obelisk_daemon.storage.records import (
+    Append,
+    Awaits,
+    LogLine,
+    NewExecution,
+    NewResponse,
+    Recorded,
+    VersionConflictError,
+)
 from obelisk_daemon.storage.sql import queueing, rows, writes
 from obelisk_daemon.storage.sql.connection import Cursor
 from obelisk_daemon.storage.sql.writer import Transaction
@@ -100,10 +108,20 @@ def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> 
 def _insert_details(tx: Transaction, made: Append) -> None:
     _note_failed_code(tx, made)
     if made.logs:
-        run = (made.execution_id, made.run_id)
-        tx.executemany("insert_log_line", [(*run, one.created_at, one.level, one.message) for one in made.logs])
+        _insert_lines(tx, made.execution_id, made.run_id, made.logs)
     for failure in made.failures:
         rows.insert_failure(tx, made.execution_id, failure)
+
+
+def _insert_lines(tx: Transaction, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
+    tx.executemany("insert_log_line", [(execution_id, run_id, one.created_at, one.level, one.message) for one in lines])
+
+
+def keep_lines(tx: Transaction, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
+    """Write log lines of a run that still holds its execution."""
+    if tx.execute("is_held_by", (execution_id, run_id)).fetchone() is None:
+        raise VersionConflictError(execution_id)
+    _insert_lines(tx, execution_id, run_id, lines)
 
 
 def rows_of(made: Append) -> int:

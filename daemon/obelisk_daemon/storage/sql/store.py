@@ -29,6 +29,7 @@ from obelisk_daemon.storage.records import (
     DelayEnded,
     Held,
     LockRequest,
+    LogLine,
     NewExecution,
     Observer,
     Recorded,
@@ -119,6 +120,10 @@ class SqlStore:
             linger=linger,
             rows=appending.rows_of(append),
         )
+
+    async def keep_lines(self, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
+        """Write log lines of a run."""
+        await self._write(lambda tx: appending.keep_lines(tx, execution_id, run_id, lines), rows=len(lines))
 
     async def lock(self, request: LockRequest) -> list[Held]:
         """Take due executions."""

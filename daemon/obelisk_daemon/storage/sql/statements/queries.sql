@@ -78,6 +78,9 @@ DELETE FROM delay WHERE execution_id = ?;
 -- name: insert_log_line
 INSERT INTO log_line (execution_id, run_id, created_at, level, message) VALUES (?, ?, ?, ?, ?);
 
+-- name: is_held_by
+SELECT 1 FROM execution WHERE execution_id = ? AND run_id = ?;
+
 -- name: insert_failure
 INSERT INTO failure (failure_id, execution_id, kind, message, backtrace, cause, evidence)
 VALUES (?, ?, ?, ?, ?, ?, ?);
