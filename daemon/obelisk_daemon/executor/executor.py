@@ -295,15 +295,13 @@ class Executor:
         """Wake the timers for a delay."""
         self._timers.note(due_at)
 
-    def run_ahead(self, response: NewResponse, ticket: Ticket) -> Run | None:
+    def run_ahead(self, response: NewResponse, ticket: Ticket) -> None:
         """Let a blocked parent go on before the commit, if all it waits for is this one answer."""
-        parent = self._runs.get(response.execution_id)
         if self._held_back is not None:
-            return None  # it may take the daemon down too
-        if not isinstance(parent, WorkflowRun) or not parent.is_blocked or not response.join_set.startswith("o:"):
-            return None
-        parent.deliver(response_ahead(response), ahead_of=ticket)
-        return parent
+            return  # it may take the daemon down too
+        parent = self._runs.get(response.execution_id)
+        if isinstance(parent, WorkflowRun) and parent.is_blocked and response.join_set.startswith("o:"):
+            parent.deliver(response_ahead(response), ahead_of=ticket)
 
     def _request(self, plan: ExecutorPlan, limit: int) -> LockRequest:
         services = self.services

@@ -86,7 +86,7 @@ class Neighbours(Protocol):
         """Wake the timers for a delay that is being written."""
         ...
 
-    def run_ahead(self, response: NewResponse, ticket: Ticket) -> "Run | None":
+    def run_ahead(self, response: NewResponse, ticket: Ticket) -> None:
         """Let the parent's guest go on before the commit of `ticket`, where DESIGN.md section 4 allows it."""
         ...
 
@@ -145,15 +145,19 @@ class Run:
             StorageUnavailableError: it was not made.
         """
         if may_run_ahead and self.function.component.is_confined:
-            self.ahead_of = creation
-            creation.when_settled(partial(self._settled, creation))
+            self.go_ahead_of(creation)
             return
         await creation.durable()
         if self.execution_id in creation.left_unlocked:
             raise VersionConflictError(self.execution_id)
 
-    def _settled(self, creation: Ticket) -> None:
-        if creation.error is not None or self.execution_id in creation.left_unlocked:
+    def go_ahead_of(self, commit: Ticket) -> None:
+        """Run before a commit that its next append will come after, and no longer than there is hope for it."""
+        self.ahead_of = commit
+        commit.when_settled(partial(self._look_at, commit))
+
+    def _look_at(self, settled: Ticket) -> None:
+        if settled.error is not None or self.execution_id in settled.left_unlocked:
             self.drop("conflict")
 
     def leave(self) -> None:
@@ -201,13 +205,9 @@ class Run:
             may_have_delays=self.function.component.kind == "workflow",
         )
         ticket = self.services.store.append(append, after=self.ahead_of, linger=response is not None)
-        parent = None if response is None else self.neighbours.run_ahead(response, ticket)
-        try:
-            await ticket.durable()
-        except Exception:
-            if parent is not None:
-                parent.drop("conflict")
-            raise
+        if response is not None:
+            self.neighbours.run_ahead(response, ticket)
+        await ticket.durable()
 
     def _response(self, event: Event, state: State) -> NewResponse | None:
         parent = self.held.created.parent

@@ -295,7 +295,7 @@ class WorkflowRun(Run):
             self._early.append(response)
         self.journal.deliver(response)
         if ahead_of is not None:
-            self.ahead_of = ahead_of
+            self.go_ahead_of(ahead_of)
         self._wake()
 
     def _wake(self) -> None:

@@ -207,6 +207,30 @@ async def test_one_that_ran_ahead_of_a_creation_that_is_refused_is_dropped_thoug
         await daemon.check(execution, called)
 
 
+async def test_a_parent_that_went_on_far_ahead_of_its_own_commit_is_dropped_when_that_fails(lab: Lab) -> None:
+    """It spins: no append of its own would ever be refused."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def refuse(_: Transaction) -> None:
+        entered.set()
+        assert leave.wait(20)
+        raise StorageUnavailableError("storage_full", "the database refused the write")
+
+    def over(store: SqlStore) -> Refusing:
+        return Refusing(store, lambda made: bool(made.children), lambda store, _: store.writer.queue(refuse))
+
+    async with lab.daemon(FIBO, Use("logging"), over=over, crash=True) as daemon:  # type: ignore[arg-type]
+        execution = await daemon.submit("testing:logging/logging.run", 1, True)
+        await asyncio.to_thread(entered.wait, 20)
+        first = daemon.members[0]._runs[execution]
+        await daemon.settled(lambda: first.ahead_of is not None and not first.is_blocked)  # type: ignore[attr-defined]
+        daemon.members[0].drain(True)
+        leave.set()
+        await daemon.settled(lambda: not daemon.members[0]._runs and not GUESTS)
+        await daemon.until(lambda: daemon.types(execution), lambda types: types == ["created", "locked", "unlocked"])
+        await daemon.check(execution)
+
+
 @asynccontextmanager
 async def slow_creation(
     lab: Lab, activity: Use

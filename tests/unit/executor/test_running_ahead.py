@@ -111,7 +111,7 @@ async def next_append(run: WorkflowRun, store: RecordingStore) -> object:
 
 
 async def test_an_answer_ahead_of_its_commit_is_named_by_the_next_append() -> None:
-    store, child = RecordingStore(), object()
+    store, child = RecordingStore(), ManualTicket()
     run = replayed(store)
     waiting = asyncio.get_running_loop().create_task(run.wait("o:1"))
     await let_run()
@@ -123,7 +123,7 @@ async def test_an_answer_ahead_of_its_commit_is_named_by_the_next_append() -> No
 
 
 async def test_so_is_one_that_comes_while_the_wait_itself_is_being_committed() -> None:
-    store, child = RecordingStore(), object()
+    store, child = RecordingStore(), ManualTicket()
     run = replayed(store)
     waiting = asyncio.get_running_loop().create_task(run.wait("o:1"))
     await let_run()
@@ -144,7 +144,7 @@ async def test_an_answer_that_is_durable_is_not_named() -> None:
 
 
 async def test_a_commit_is_named_once() -> None:
-    store, child = RecordingStore(), object()
+    store, child = RecordingStore(), ManualTicket()
     run = replayed(store)
     waiting = asyncio.get_running_loop().create_task(run.wait("o:1"))
     await let_run()
