@@ -209,9 +209,9 @@ async def test_a_workflow_stays_on_its_code_and_ends_there_where_other_code_does
 
 
 async def test_a_divergence_is_found_where_it_is_and_not_before(lab: Lab) -> None:
-    async with lab.daemon(FIBO, FIBOA) as daemon:
+    async with lab.daemon(REACHING, FIBOA) as daemon:
         execution = await blocked_at_the_second_call(lab, daemon)
-        await daemon.adopt(FIBO, LATER)
+        await daemon.adopt(REACHING, LATER)
         assert await daemon.result(execution) == OK
         (failed,) = await upgrades(daemon, execution)
         assert (failed.ok, failed.version) == (False, 6)
