@@ -8,6 +8,7 @@ Addresses are plain ints, and all memory is read through one view of the address
 """
 
 import ctypes
+from collections.abc import Mapping
 from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Final
 
@@ -98,6 +99,9 @@ _error_message = _keep("wasmtime_error_message", None, _P, _P)
 increment_epoch = _keep("wasmtime_engine_increment_epoch", None, _P)
 config_set_async_stack = _keep("wasmtime_config_async_stack_size_set", None, _P, c_uint64)
 config_set_concurrency = _keep("wasmtime_config_concurrency_support_set", None, _P, c_bool)
+pool_new = _keep("wasmtime_pooling_allocation_config_new", _P)
+pool_delete = _keep("wasmtime_pooling_allocation_config_delete", None, _P)
+config_set_pool = _keep("wasmtime_pooling_allocation_strategy_set", None, _P, _P)
 
 store_new = _keep("wasmtime_store_new", _P, _P, _P, _P)
 store_context = _keep("wasmtime_store_context", _P, _P)
@@ -138,6 +142,13 @@ READY: Final[int] = ctypes.addressof(_READY_FLAG)
 """A flag that is always set."""
 _DEFAULT_VALUE: Final = (ctypes.c_ubyte * VALUE)()
 _DEFAULT: Final[int] = ctypes.addressof(_DEFAULT_VALUE)
+
+
+def set_in_pool(pool: int, settings: Mapping[str, int]) -> None:
+    """Set what a pool of instances is made with, by the C library's names for it."""
+    for name, value in settings.items():
+        kind = c_uint32 if name.startswith("total_") or name.endswith(("component", "slots")) else c_size_t
+        _keep(f"wasmtime_pooling_allocation_config_{name}_set", None, _P, kind)(pool, value)
 
 
 def address_of(handle: Any) -> int:

@@ -83,7 +83,7 @@ class Compiler:
                     handle = await self._load_or_compile(code, digest, kind)
                 except OSError as error:  # no memory, process or file descriptor is left, or the disk is full
                     raise OperatorError("compile_failed", f"{digest} can't be loaded or compiled: {error}") from error
-                component = self._loaded[key] = Component(self._engines, kind, digest, handle)
+                component = self._loaded[key] = Component(self._engines, kind, digest, handle, len(code))
             else:
                 self._metrics.cache_hits.inc("memory")
         return component

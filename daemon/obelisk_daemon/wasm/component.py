@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
+import wasmtime
 from wasmtime import component as wc
 
 from obelisk_daemon.execution.wit_interfaces import WitInterface
@@ -12,7 +14,11 @@ from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import abi
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.introspect import Interface, Introspection
+from obelisk_daemon.wasm.pool import Pool
 from obelisk_daemon.wasm.recipe import EngineKind
+
+_SMALL: Final = 1 << 20
+"""Bytes of a component. Guests of larger ones take milliseconds to start, which a pool hardly shortens."""
 
 
 class Import(msgspec.Struct, frozen=True):
@@ -33,8 +39,9 @@ class Component:
         ComponentError: `unsupported_import`, `unsupported_type` or `guest_resource`, naming the function.
     """
 
-    def __init__(self, engines: Engines, kind: EngineKind, digest: str, handle: wc.Component) -> None:
+    def __init__(self, engines: Engines, kind: EngineKind, digest: str, handle: wc.Component, size: int = 0) -> None:
         self.engines = engines
+        self._size = size
         self.kind = kind
         self.digest = digest
         """`sha256:<64 hex>` of the source."""
@@ -54,6 +61,20 @@ class Component:
             WitInterface(i.name, tuple(i.types)) for i in found.imports if i.types
         )
         """The named types of what it imports, without `wasi:`."""
+
+    @property
+    def handle(self) -> wc.Component:
+        """Give wasmtime's component."""
+        return self._handle
+
+    def in_pool(self, pool: Pool) -> wc.Component | None:
+        """Load the code for guests in a pool once more; None where it is too large for that to be worth it."""
+        if self._size > _SMALL:
+            return None
+        try:
+            return wc.Component.deserialize(pool.engine, self._handle.serialize())
+        except wasmtime.WasmtimeError:  # it has more memories, tables or instances than a slot
+            return None
 
     @property
     def address(self) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 import wasmtime
 
 from obelisk_daemon.wasm import abi
+from obelisk_daemon.wasm.pool import Pool, make_pool
 from obelisk_daemon.wasm.recipe import KINDS, RECIPE, EngineKind, EngineSettings, make_engine
 from obelisk_daemon.wasm.scheduler import Scheduler
 
@@ -79,6 +80,11 @@ class Engines:
             raise ValueError("async_stack must exceed wasm_stack by 512 KiB, for host functions that run on it")
         self._engines = {kind: make_engine(kind, self.settings) for kind in KINDS}
         self._addresses = {kind: abi.address_of(engine) for kind, engine in self._engines.items()}
+        self._pools = {kind: make_pool(kind, self.settings) for kind in KINDS}
+        self._ticking = [
+            *self._addresses.values(),
+            *[pool.address for pool in self._pools.values() if pool is not None],
+        ]
         self.scheduler = Scheduler(self.settings.compute_threads)
         self.ticker = Ticker(self._advance, self.settings.tick) if self.settings.tick else None
 
@@ -89,6 +95,10 @@ class Engines:
     def address(self, kind: EngineKind) -> int:
         """Give the engine's address, to make stores with."""
         return self._addresses[kind]
+
+    def pool(self, kind: EngineKind) -> Pool | None:
+        """Give the room that is kept for small guests."""
+        return self._pools[kind]
 
     def config_hash(self, kind: EngineKind) -> str:
         """Name all that compiled code depends on but its source: an artifact fits an engine with the same one only."""
@@ -101,7 +111,7 @@ class Engines:
             self.ticker.close()
 
     def _advance(self) -> None:
-        for address in self._addresses.values():
+        for address in self._ticking:
             abi.increment_epoch(address)
 
 

@@ -25,7 +25,7 @@ from obelisk_daemon.wasm.traps import HostExhaustedError, Returned, Trapped, tra
 from obelisk_daemon.wasm.values import ValueShapeError, ValueSizeError
 
 if TYPE_CHECKING:
-    from obelisk_daemon.wasm.linker import Export, LinkedComponent
+    from obelisk_daemon.wasm.linker import Binding, Export
 
 __all__ = ["Guest", "GuestLimits", "GuestStopped", "HostExhaustedError", "Returned", "TrapKind", "Trapped"]
 
@@ -84,7 +84,7 @@ class Guest(Calling):
         "_store", "_used", "base", "context", "finished", "limits",
     )  # fmt: skip
 
-    def __init__(self, linked: "LinkedComponent", export: "Export", context: Any, limits: GuestLimits) -> None:
+    def __init__(self, linked: "Binding", export: "Export", context: Any, limits: GuestLimits) -> None:
         self._linked = linked
         self._export = export
         self.context = context
@@ -352,7 +352,7 @@ def buffer_type(parameters: int) -> type["ctypes.Array[ctypes.c_ubyte]"]:
 
 
 async def run_guest(
-    linked: "LinkedComponent", ffqn: Ffqn, params: Sequence[Any], context: Any, limits: GuestLimits
+    linked: "Binding", ffqn: Ffqn, params: Sequence[Any], context: Any, limits: GuestLimits
 ) -> Returned | Trapped:
     """Run one guest from its making to its end; `LinkedComponent.run` says how."""
     guest = Guest(linked, linked.export(ffqn), context, limits)

@@ -5,6 +5,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from wasmtime import component as wc
+
 from obelisk_daemon.errors import CallerError, ComponentError
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
@@ -14,6 +16,7 @@ from obelisk_daemon.wasm.codec import Codec, FunctionCodec
 from obelisk_daemon.wasm.component import Component, Import
 from obelisk_daemon.wasm.guest import GuestLimits, GuestStopped, Returned, Trapped, buffer_type, run_guest
 from obelisk_daemon.wasm.introspect import Interface
+from obelisk_daemon.wasm.pool import Pool
 
 Resolve: TypeAlias = Callable[[str, str, FunctionType], HostFunction | None]
 """(interface, function, its type) to the host's function, or None where there is none."""
@@ -31,49 +34,44 @@ class Export:
         self.buffer = buffer_type(len(codec.lowers))
 
 
-class LinkedComponent:
-    """A component with its imports bound by `resolve`, called once for each import.
-
-    A `wasi:` import that nobody resolves stops the guest only when it is called: language runtimes import much that
-    they never use.
-
-    Raises:
-        ComponentError: `missing_import`, naming all other imports that nobody resolves.
-    """
+class _Imports:
+    """What a component imports, answered by the host's functions; bound by number on as many engines as it takes."""
 
     def __init__(self, component: Component, resolve: Resolve) -> None:
-        self.component = component
+        functions = _resolve_all(component.imports, resolve)
+        self.resource_ids: dict[str, int] = {}
+        for interface in component.interfaces:
+            for _, full in interface.resources:
+                self.resource_ids.setdefault(full, len(self.resource_ids) + 1)
+        self.codec = Codec(self.resource_ids)
+        self.numbers: dict[tuple[str, str], int] = {}
+        weakref.finalize(self, _forget, self.numbers)
+        for interface in component.interfaces:
+            for name, wit in interface.functions:
+                number = self.numbers[interface.name, name] = next(NUMBERS)
+                function = functions[interface.name, name]
+                IMPORTS[number] = HostImport(f"{interface.name}.{name}", function, self.codec.function(wit))
+
+
+class Binding:
+    """A component with its imports bound on one engine: what its guests are made from."""
+
+    def __init__(self, component: Component, imports: _Imports, engine: int, handle: wc.Component) -> None:
         engines = component.engines
-        self.engine = engines.address(component.kind)
+        self.component = component
+        self.engine = engine
         self.scheduler = engines.scheduler
         self.ticker = engines.ticker
         self.memory_max = engines.settings.memory_reservation
         self.fuel = component.kind == "workflow"
-        self.component_address = component.address
-        functions = _resolve_all(component.imports, resolve)
-        self._resource_ids: dict[str, int] = {}
-        for interface in component.interfaces:
-            for _, full in interface.resources:
-                self._resource_ids.setdefault(full, len(self._resource_ids) + 1)
-        self._codec = Codec(self._resource_ids)
-        self.address = abi.linker_new(self.engine)
-        numbers: list[int] = []
+        self.component_address = abi.address_of(handle)
+        self._handle = handle
+        self._imports = imports
+        self.address = abi.linker_new(engine)
         indices: list[int] = []
-        weakref.finalize(self, _release, self.address, numbers, indices)
-        self._define(functions, numbers)
+        weakref.finalize(self, _release, self.address, indices)
+        self._define()
         self._exports = {ffqn: self._find(ffqn, t, indices) for ffqn, t in component.exports.items()}
-
-    async def run(self, ffqn: Ffqn, params: Sequence[Any], context: Any, limits: GuestLimits) -> Returned | Trapped:
-        """Run one function in a store of its own, which is gone when this returns, raises or is cancelled.
-
-        What a host function raises is raised here as it is, with the wasm backtrace as a note. Cancelling cancels the
-        host function that the guest waits for; a guest on a compute thread is waited for until its slice ends.
-
-        Raises:
-            CallerError: no such export, or parameters of a wrong shape.
-            HostExhaustedError: this machine has no room for another guest; try again later.
-        """
-        return await run_guest(self, ffqn, params, context, limits)
 
     def export(self, ffqn: Ffqn) -> Export:
         """Give an exported function.
@@ -86,32 +84,25 @@ class LinkedComponent:
             raise CallerError("no_such_export", f"the component doesn't export {ffqn}")
         return export
 
-    def _define(self, functions: dict[tuple[str, str], HostFunction], numbers: list[int]) -> None:
+    def _define(self) -> None:
         root = abi.linker_root(self.address)
         try:
             for interface in self.component.interfaces:
                 if interface.functions or interface.resources:
-                    self._define_interface(root, interface, functions, numbers)
+                    self._define_interface(root, interface)
         finally:
             abi.linker_instance_delete(root)
 
-    def _define_interface(
-        self, root: int, interface: Interface, functions: dict[tuple[str, str], HostFunction], numbers: list[int]
-    ) -> None:
+    def _define_interface(self, root: int, interface: Interface) -> None:
         out = ctypes.c_void_p()
         name = interface.name.encode()
         _check(abi.linker_add_instance(root, name, len(name), ctypes.addressof(out)))
         instance = out.value
         try:
             for short, full in interface.resources:
-                self._define_resource(instance, short.encode(), self._resource_ids[full])
-            for function, wit in interface.functions:
-                number = next(NUMBERS)
-                text = function.encode()
-                IMPORTS[number] = HostImport(
-                    f"{interface.name}.{function}", functions[interface.name, function], self._codec.function(wit)
-                )
-                numbers.append(number)
+                self._define_resource(instance, short.encode(), self._imports.resource_ids[full])
+            for function, _ in interface.functions:
+                number, text = self._imports.numbers[interface.name, function], function.encode()
                 _check(abi.linker_add_function(instance, text, len(text), HOST_CALL, number, None))
         finally:
             abi.linker_instance_delete(instance)
@@ -129,7 +120,52 @@ class LinkedComponent:
         indices.append(outer)
         inner = abi.export_index(self.component_address, outer, function, len(function))
         indices.append(inner)
-        return Export(ffqn, inner, self._codec.function(wit))
+        return Export(ffqn, inner, self._imports.codec.function(wit))
+
+
+class LinkedComponent(Binding):
+    """A component with its imports bound by `resolve`, called once for each import.
+
+    A `wasi:` import that nobody resolves stops the guest only when it is called: language runtimes import much that
+    they never use. Guests of small components are made in the pool, as long as it has room.
+
+    Raises:
+        ComponentError: `missing_import`, naming all other imports that nobody resolves.
+    """
+
+    def __init__(self, component: Component, resolve: Resolve) -> None:
+        imports, engines = _Imports(component, resolve), component.engines
+        super().__init__(component, imports, engines.address(component.kind), component.handle)
+        self._pool = engines.pool(component.kind)
+        self._pooled: Binding | None = None
+
+    async def run(self, ffqn: Ffqn, params: Sequence[Any], context: Any, limits: GuestLimits) -> Returned | Trapped:
+        """Run one function in a store of its own, which is gone when this returns, raises or is cancelled.
+
+        What a host function raises is raised here as it is, with the wasm backtrace as a note. Cancelling cancels the
+        host function that the guest waits for; a guest on a compute thread is waited for until its slice ends.
+
+        Raises:
+            CallerError: no such export, or parameters of a wrong shape.
+            HostExhaustedError: this machine has no room for another guest; try again later.
+        """
+        pool = self._pool
+        if pool is None or not pool.free or (pooled := self._pooled or self._bind_in(pool)) is None:
+            return await run_guest(self, ffqn, params, context, limits)
+        pool.free -= 1
+        try:
+            return await run_guest(pooled, ffqn, params, context, limits)
+        finally:
+            pool.free += 1
+
+    def _bind_in(self, pool: Pool) -> Binding | None:
+        """Bind the component in the pool, when its first guest is made, if it fits there."""
+        handle = self.component.in_pool(pool)
+        if handle is None:
+            self._pool = None
+            return None
+        self._pooled = Binding(self.component, self._imports, pool.address, handle)
+        return self._pooled
 
 
 def _resolve_all(imports: Sequence[Import], resolve: Resolve) -> dict[tuple[str, str], HostFunction]:
@@ -160,10 +196,13 @@ def _check(error: int | None) -> None:
         raise ComponentError("link_failed", abi.take_error(error))
 
 
-def _release(linker: int, numbers: list[int], indices: list[int]) -> None:
-    """Free what a linked component holds in C; every guest of it holds the component, so none is left."""
-    abi.linker_delete(linker)
-    for number in numbers:
+def _forget(numbers: dict[tuple[str, str], int]) -> None:
+    for number in numbers.values():
         IMPORTS.pop(number, None)
+
+
+def _release(linker: int, indices: list[int]) -> None:
+    """Free what a binding holds in C; every guest of it holds the binding, so none is left."""
+    abi.linker_delete(linker)
     for index in indices:
         abi.export_index_delete(index)

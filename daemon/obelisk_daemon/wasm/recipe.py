@@ -5,6 +5,7 @@ SIMD and threads are off, and a memory can't move, so that growth fails by the g
 """
 
 import os
+from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -35,10 +36,18 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """Seconds between two epochs, so the longest slice of a guest; None never ticks, for simulations."""
     compute_threads: int = os.cpu_count() or 1
     """Threads for guests that keep computing; 0 keeps all on the loop."""
+    pooled: int = 256
+    """Small guests of each kind for which room is kept: somewhat more than run at once by default."""
 
 
-def make_engine(kind: EngineKind, settings: EngineSettings) -> wasmtime.Engine:
-    """Build one engine; the compiling child builds its own from the same settings."""
+def make_engine(
+    kind: EngineKind, settings: EngineSettings, strategy: Callable[[int], None] = lambda _: None
+) -> wasmtime.Engine:
+    """Build one engine; the compiling child builds its own from the same settings.
+
+    `strategy` may say, given the configuration's address, where instances come from: compiled code depends on it in
+    nothing.
+    """
     config = wasmtime.Config()
     config.epoch_interruption = True
     config.wasm_threads = False
@@ -53,4 +62,5 @@ def make_engine(kind: EngineKind, settings: EngineSettings) -> wasmtime.Engine:
         config.cranelift_nan_canonicalization = True
         config.wasm_relaxed_simd = False
         config.memory_may_move = False
+    strategy(abi.address_of(config))
     return wasmtime.Engine(config)
