@@ -83,12 +83,15 @@ class Scope:
         if known is not None:
             return known
         here = self._register(name, wit)
+        self._names.setdefault(wit, []).append(here)
         self.uses.setdefault(interface, []).append((name, here))
         return here
 
     def define(self, name: str, wit: WitType) -> str:
         """Define a type; answers its name here, which is another one where the name is taken."""
         here = self._register(name, wit)
+        if isinstance(wit, Nominal):
+            self._names.setdefault(wit, []).append(here)
         self.definitions[here] = wit
         return here
 
@@ -97,8 +100,6 @@ class Scope:
         here = next(one for one in names if one not in self._taken)
         self._taken.add(here)
         self._local[name, wit] = here
-        if isinstance(wit, Nominal | ResourceType):
-            self._names.setdefault(wit, []).append(here)
         return here
 
 

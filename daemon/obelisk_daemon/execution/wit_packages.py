@@ -156,6 +156,8 @@ class _ComponentReader:
         if origin != interface.name and self._book.may_use(interface.name, origin):
             there = name if self._book.is_shipped(origin) else self._declare(self._interfaces[origin], name, wit)
             return self._book.use(scope, origin, there, wit)
+        if isinstance(wit, ResourceType):
+            self._use_resource(scope, wit)
         for place, part in parts(wit):
             self._ensure(interface, part, place, f"{name}-{place or 'item'}")
         return scope.define(name, wit)

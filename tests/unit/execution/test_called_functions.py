@@ -54,3 +54,52 @@ def test_the_host_is_not_called() -> None:
 def test_an_import_is_expected_as_its_function_or_its_extension() -> None:
     for imported in [Imported(*FIBO, TYPE), *extensions(""), *extensions("-stub", is_stub=True)]:
         assert expected_type(imported, TYPE) == imported.type
+
+
+def test_it_does_not_matter_in_which_order_the_imports_tell_their_halves() -> None:
+    whole = Called(TYPE, True, True, is_stub=False)
+    submit, get = extensions("-submit"), extensions("-get")
+    direct = [Imported(*FIBO, TYPE)]
+    for imports in (submit + get, get + submit, get + direct, direct + submit, get + submit + direct):
+        assert called_functions(imports) == {str(FIBO): whole}
+
+
+def test_two_extensions_that_tell_the_same_half_tell_no_more_than_one() -> None:
+    (asked,) = called_functions(extensions("-submit", "-schedule")).values()
+    assert asked == Called(FunctionType(TYPE.params), True, False, is_stub=False)
+    (awaited,) = called_functions(extensions("-get", "-await-next")).values()
+    assert awaited == Called(FunctionType((), TYPE.result), False, True, is_stub=False)
+
+
+def test_who_gives_its_result_makes_a_stub_of_a_function_wherever_that_is_said() -> None:
+    giving, rest = extensions("-stub", is_stub=True), extensions("-submit", "-get")
+    for imports in (giving, giving + rest, rest + giving):
+        (called,) = called_functions(imports).values()
+        assert called.is_stub
+        assert called.type.result == TYPE.result
+    assert called_functions(giving)[str(FIBO)] == Called(FunctionType((), TYPE.result), False, True, is_stub=True)
+
+
+def test_a_function_without_result_is_told_as_one() -> None:
+    plain = FunctionType((("n", Primitive("u8")),))
+    made = [Imported(*ffqn, of) for ffqn, of in extensions_of(FIBO, plain, is_stub=True).items()]
+    told = {one.function: called_functions([one])[str(FIBO)] for one in made}
+    assert {name: (called.type, called.has_params, called.has_result) for name, called in told.items()} == {
+        "fibo-submit": (plain, True, False),
+        "fibo-await-next": (FunctionType(()), False, True),
+        "fibo-get": (FunctionType(()), False, True),
+        "fibo-stub": (FunctionType(()), False, True),
+    }
+
+
+def test_an_extension_of_another_type_than_the_generated_one_tells_nothing_of_a_result() -> None:
+    (get,) = extensions("-get")
+    (called,) = called_functions([get._replace(type=FunctionType(get.type.params, Primitive("u8")))]).values()
+    assert called.type == FunctionType(())
+
+
+def test_functions_are_found_in_the_order_of_the_imports_and_each_by_itself() -> None:
+    other = Ffqn("a:fibo/other", "f")
+    found = called_functions([*extensions("-get"), Imported(*other, FunctionType(())), *extensions("-submit")])
+    assert list(found) == [str(FIBO), str(other)]
+    assert found[str(other)] == Called(FunctionType(()), True, True, is_stub=False)

@@ -32,7 +32,7 @@ from obelisk_daemon.execution.events import (
     Unlocked,
     Unpaused,
 )
-from obelisk_daemon.execution.outcome import Failed, Outcome, Returned
+from obelisk_daemon.execution.outcome import Evidence, Failed, HttpExchange, Outcome, Returned
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId
 from tests.building import OK, WORKFLOW, created, execution_id, failed, locked
 from tests.fakes.clock import START
@@ -120,6 +120,12 @@ def test_an_outcome_and_the_response_it_makes_come_back_equal(outcome: Outcome) 
 def test_a_delays_response_comes_back_equal() -> None:
     response = DelayFinished(DelayId("Delay_1"))
     assert codec.decode_response(codec.encode(response)) == response
+
+
+def test_what_an_attempt_left_comes_back_equal_and_so_does_nothing() -> None:
+    exchange = HttpExchange("GET", "http://a/b", START, 5, 200, request_bytes=1, response_bytes=2)
+    for evidence in (Evidence(), Evidence("boom\n", (exchange, exchange), http_left_out=3)):
+        assert codec.decode_evidence(codec.encode(evidence)) == evidence
 
 
 @given(PLAIN)

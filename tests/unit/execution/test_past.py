@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import pytest
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.execution import codec
 from obelisk_daemon.execution import past as past_module
 from obelisk_daemon.execution.events import (
     ChildFinished,
@@ -13,7 +14,9 @@ from obelisk_daemon.execution.events import (
     Event,
     Finished,
     HistoryEvent,
+    HistoryItem,
     JoinNext,
+    JoinNextTry,
     JoinSetCreate,
     JoinSetRequest,
     Paused,
@@ -23,7 +26,7 @@ from obelisk_daemon.execution.events import (
 )
 from obelisk_daemon.execution.journal import Journal
 from obelisk_daemon.execution.outcome import Outcome, Returned
-from obelisk_daemon.execution.past import LEFT_OUT, Past, PastSet, most_telling
+from obelisk_daemon.execution.past import LEFT_OUT, LONGEST_VALUE, Past, PastSet, most_telling
 from obelisk_daemon.execution.state import fold
 from obelisk_daemon.execution.written import written
 from obelisk_daemon.ids import DelayId, ExecutionId, child_id
@@ -193,6 +196,66 @@ def test_of_many_calls_that_are_over_only_the_newest_are_kept(monkeypatch: pytes
     assert (made.forgotten, made.responses) == (2, 4)
     (owing,) = made.members("o:2")
     assert owing.response is None
+
+
+def test_five_hundred_calls_that_are_over_are_kept() -> None:
+    numbers = range(1, 503)
+    made = past(log(CREATED, locked(), *calls(*numbers)), map(answer, numbers))
+    assert [one.name for one in made.sets()] == [f"o:{number}" for number in numbers[2:]]
+    assert (made.forgotten, made.responses) == (2, 502)
+
+
+def test_a_join_set_that_the_guest_can_name_is_kept_however_often_nothing_is_owed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(past_module, "MOST_OVER", 0)
+    asks = [JoinSetCreate("n:a"), *[item for number in (1, 2) for item in (_child("n:a", number), JoinNext("n:a"))]]
+    made = past(log(CREATED, locked(), *history(*asks)), _answers(2))
+    (one,) = made.sets()
+    assert (one.name, one.version, one.used, one.members, one.taken, made.forgotten) == ("n:a", 2, 6, 2, 2, 0)
+
+
+def test_who_found_a_response_waits_for_nothing_while_that_has_still_to_be_delivered() -> None:
+    asks = [JoinSetCreate("n:a"), _child("n:a", 1), _child("n:a", 2), JoinNext("n:a"), JoinNextTry("n:a", "found")]
+    made = past(log(CREATED, locked(), *history(*asks)), _answers(1))
+    assert (made.waits_for, made.state.status) == (None, "locked")
+    assert [member.is_taken for member in made.members("n:a")] == [True, False]
+    made.deliver(_answers(2)[1])
+    assert [member.is_taken for member in made.members("n:a")] == [True, True]
+
+
+@pytest.mark.parametrize("last", [JoinNext("n:a"), JoinNextTry("n:a", "found"), JoinNext("n:a", closing=True)])
+def test_all_that_a_log_took_is_taken_when_its_responses_come_after_its_events(last: HistoryItem) -> None:
+    asks = [JoinSetCreate("n:a"), _child("n:a", 1), _child("n:a", 2), JoinNext("n:a"), last]
+    made = past(log(CREATED, locked(), *history(*asks)))
+    for response, taken in zip(_answers(2), (1, 2), strict=True):
+        made.deliver(response)
+        assert [one.taken for one in made.sets()] == [taken]
+    assert (made.waits_for, made.state.status) == (None, "locked")
+
+
+def _answers(number: int) -> list[Response]:
+    """Give the responses of the first children in the join set `a`."""
+    ids = [(seq, child_id(ID, "n:a", seq)) for seq in range(1, number + 1)]
+    return [Response(seq, Instant(START), "n:a", ChildFinished(child, OK)) for seq, child in ids]
+
+
+def test_a_value_is_long_from_513_bytes_in_the_database_on() -> None:
+    short = Returned({"ok": "x" * 400})
+    short = Returned({"ok": "x" * (400 + LONGEST_VALUE - len(codec.encode(short)))})
+    assert len(codec.encode(short)) == LONGEST_VALUE == 512
+    longer, failure = Returned({"ok": f"{short.value['ok']}x"}), failed(message="x" * 1_000)
+    outcomes: list[Outcome] = [short, longer, failure]
+    made = past(
+        log(CREATED, locked(), *calls(1, 2, 3)),
+        [answer(number, outcome=one) for number, one in enumerate(outcomes, 1)],
+    )
+    shown = [member.response for name in ("o:1", "o:2", "o:3") for member in made.members(name)]
+    assert shown == [
+        answer(1, outcome=short),
+        answer(2, outcome=Returned({"ok": LEFT_OUT})),
+        answer(3, outcome=failure),
+    ]
 
 
 class Workflow:

@@ -17,6 +17,15 @@ def test_the_bytes_never_change_with_a_release() -> None:
     """Running workflows would see other values when they are replayed."""
     assert SeededBytes(7, "wasi").take(8).hex() == "8adc22add6338d73"
     assert SeededBytes(7, "host").take(8).hex() == "2702fad99427bcdf"
+    source = SeededBytes(7, "wasi")
+    assert source.take(200)[60:72].hex() == "6fd5336f1fe69f147d755bef"  # over the end of a block
+    assert source.take(8).hex() == "99d845c41841a4fe"
+
+
+def test_the_numbers_never_change_with_a_release() -> None:
+    source = SeededBytes(7, "host")
+    drawn = [source.below(bound) for bound in (1, 2, 3, 10, 256, 257, 1_000, 2**32, 2**63 + 1, 2**64)]
+    assert drawn == [0, 0, 2, 8, 253, 56, 980, 1653314710, 8737984011580618020, 2561848285145723733]
 
 
 @pytest.mark.parametrize("other", [SeededBytes(8, "wasi"), SeededBytes(7, "host"), SeededBytes(7 << 8, "wasi")])

@@ -142,6 +142,15 @@ def test_types_of_our_packages_are_used_and_their_text_is_there() -> None:
     assert text.endswith("package obelisk:types@5.0.0 {\n  interface time {\n  }\n}\n")
 
 
+def test_a_second_name_of_a_handle_is_a_name_of_what_is_used() -> None:
+    own, borrowed = (ResourceType("obelisk:types/join-set@5.0.0.join-set", owned=owned) for owned in (True, False))
+    types = (("mine", own), ("lent", borrowed))
+    for functions in ((), (("f", taking(("x", own), ("lent", borrowed))),)):
+        text = body_of(printed(exporting(WitInterface("a:b/c", types, functions))), "c")
+        head = "use obelisk:types/join-set@5.0.0.{join-set};\n\ntype mine = join-set;\n\ntype lent = borrow<join-set>;"
+        assert text == head + ("\n\nf: func(x: join-set, lent: borrow<join-set>);" if functions else "")
+
+
 def test_packages_that_would_use_each_other_define_the_type_again() -> None:
     one = exporting(
         WitInterface("a:a/x", (("id", ID),)), WitInterface("b:b/y", (("id", ID),), (("f", taking(("id", ID))),))
