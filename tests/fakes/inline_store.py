@@ -174,6 +174,9 @@ class Alone:
     def resume(self, run: Run) -> None:
         pass
 
+    def end(self, run: Run) -> None:
+        pass
+
     def is_crowded(self) -> bool:
         return False
 

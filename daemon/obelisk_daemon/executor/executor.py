@@ -16,6 +16,7 @@ from obelisk_daemon.executor.activity import ActivityRun
 from obelisk_daemon.executor.plan import ExecutorPlan, FunctionPlan
 from obelisk_daemon.executor.resting import Resting
 from obelisk_daemon.executor.run import DropReason, Run, Services, response_ahead
+from obelisk_daemon.executor.slots import Slots
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.executor.workflow import WorkflowRun
 from obelisk_daemon.ids import ExecutionId, ExecutorId
@@ -50,8 +51,7 @@ class Executor:
         self.on_free: Callable[[], None] = lambda: None
         """Called when a run has given its slot back, and when a look for work has ended."""
         self._timers = timers
-        self._max_running = max_running
-        self._occupied = 0
+        self._slots = Slots(max_running)
         self._runs: dict[ExecutionId, Run] = {}
         self._resting = Resting()
         self._backlog = max_running
@@ -70,18 +70,18 @@ class Executor:
 
     @property
     def running(self) -> int:
-        """Count the runs that hold a slot."""
-        return self._occupied
+        """Count the runs that compute, or whose end is being written."""
+        return self._slots.runs
 
     @property
     def max_running(self) -> int:
         """Give how many runs may hold a slot."""
-        return self._max_running
+        return self._slots.size
 
     @property
     def is_busy(self) -> bool:
         """Tell if anything runs, or is being locked to run."""
-        return self._occupied > 0 or self._is_locking
+        return self._slots.runs > 0 or self._is_locking
 
     @property
     def is_draining(self) -> bool:
@@ -104,7 +104,7 @@ class Executor:
             self._tasks = tasks
             while not self._stopping:
                 self._wake.clear()
-                free = 0 if self._takes_nothing else min(self._max_running - self._occupied, _BATCH)
+                free = 0 if self._takes_nothing else min(self._slots.size - self._slots.taken, _BATCH)
                 if free <= 0 or await self._lock(free) < free:
                     await self._wake.wait()
 
@@ -114,7 +114,7 @@ class Executor:
 
     def wake(self) -> None:
         """Look for due executions, of which there may be any number."""
-        self._backlog = self._max_running
+        self._backlog = self._slots.size
         self._wake.set()
 
     def on_change(self, change: Change) -> None:
@@ -148,7 +148,7 @@ class Executor:
     def adopt(self, plan: ExecutorPlan, max_running: int) -> None:
         """Work by another plan from now on. Runs end on the code they have; hot workflows of replaced code leave."""
         before, self.services.plan = self.services.plan, plan
-        self._max_running = max_running
+        self._slots.size = max_running
         for run in list(self._runs.values()):
             if isinstance(run, WorkflowRun):
                 self._renew(run, before)
@@ -187,7 +187,7 @@ class Executor:
             _log.error("lock_failed", code=error.code, detail=str(error))
             return None
         if alone is not None:
-            self._occupied += 1
+            self._slots.taken += 1
             self._start(alone.held, plan)
         return alone
 
@@ -208,19 +208,11 @@ class Executor:
         moved = newer is not None and newer.component.name != run.function.component.name
         if newer is not None and not moved:
             run.renew(newer)
-        run.is_outdated = moved or self._is_outdated(run, before)
+        run.is_outdated = moved or self.services.plan.replaces(
+            run.function, run.held.locked.digest, before, run.is_outdated
+        )
         if run.is_outdated and run in self._resting:
             run.drop("outdated")
-
-    def _is_outdated(self, run: WorkflowRun, before: ExecutorPlan) -> bool:
-        """Tell if the plan has other code for a run than it is on, which its execution has not been tried on."""
-        ffqn, own = str(run.function.ffqn), run.held.locked.digest
-        was, now = before.functions.get(ffqn), self.services.plan.functions.get(ffqn)
-        if now is None or now.component.digest == own or now.component.on_upgrade == "pin":
-            return False
-        if was is None or was.component.digest != now.component.digest:
-            return True
-        return run.is_outdated or was.component.on_upgrade != now.component.on_upgrade
 
     async def stop(self, grace: timedelta) -> None:
         """Lock nothing more, give running attempts `grace` to end, then drop and release the rest."""
@@ -228,11 +220,11 @@ class Executor:
         self._wake.set()
         try:
             async with asyncio.timeout(grace.total_seconds()):
-                while self._occupied > 0:
+                while self._slots.runs > 0:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            _log.warning("stop_grace_over", running=self._occupied)
+            _log.warning("stop_grace_over", running=self._slots.runs)
         for run in list(self._runs.values()):
             run.drop("stopping")
 
@@ -257,11 +249,11 @@ class Executor:
 
     def try_reserve(self, function: FunctionPlan) -> bool:
         """Take a slot for a child, unless all slots are taken or wanted by what was due before it."""
-        if self._takes_nothing or self._occupied + self._backlog >= self._max_running:
+        if self._takes_nothing or self._slots.taken + self._backlog >= self._slots.size:
             return False
         if not self.services.plan.offers(function) or function.component.max_running is not None:
             return False  # what is limited over the whole store is counted where it is locked
-        self._occupied += 1
+        self._slots.taken += 1
         return True
 
     def start_reserved(self, held: Held, created: Ticket) -> None:
@@ -271,15 +263,22 @@ class Executor:
     def rest(self, run: Run) -> None:
         """Free the slot of a workflow that waits; of too many in memory, drop those that have waited longest."""
         self._resting.add(run)
-        self._give_back(run)
+        self._leave(run)
 
     def resume(self, run: Run) -> None:
         """Occupy a slot again."""
         self._resting.remove(run)
-        self._occupied += 1
+        self._slots.taken += 1
 
-    def _give_back(self, run: Run) -> None:
-        self._occupied -= 1
+    def end(self, run: Run) -> None:
+        """Free the slot of a run that computes no more."""
+        run.has_ended = True
+        self._slots.end()
+        if self._backlog:
+            self._wake.set()
+
+    def _leave(self, run: Run) -> None:
+        self._slots.leave(has_ended=run.has_ended)
         self._changed.set()
         self.on_free()
         if run.function.component.name in self.services.plan.limited:
@@ -289,7 +288,7 @@ class Executor:
 
     def is_crowded(self) -> bool:
         """Tell if executions wait for a slot."""
-        return self._backlog > 0 and self._occupied >= self._max_running
+        return self._backlog > 0 and self._slots.taken >= self._slots.size
 
     def note_timer(self, due_at: Instant) -> None:
         """Wake the timers for a delay."""
@@ -325,9 +324,9 @@ class Executor:
             self._is_locking = False
             self.on_free()
         if len(held) == limit:
-            self._backlog = self._max_running
+            self._backlog = self._slots.size
         for one in held:
-            self._occupied += 1
+            self._slots.taken += 1
             self._start(one, plan)
         served = {one.created.ffqn: turn for turn, one in enumerate(held)}
         if served:
@@ -358,7 +357,7 @@ class Executor:
         try:
             run.begin()
             if created is not None:
-                await run.made_by(created, may_run_ahead=self._held_back is None)
+                await run.made_by(created, may_run_ahead=self._held_back is None and self._slots.may_run_ahead)
             await run.run()
         except asyncio.CancelledError:
             if run.drop_reason is None:
@@ -375,7 +374,7 @@ class Executor:
         finally:
             if self._runs.get(run.execution_id) is run:
                 del self._runs[run.execution_id]
-            self._give_back(run)
+            self._leave(run)
 
     async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
         """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""

@@ -111,6 +111,19 @@ class ExecutorPlan:
             return current
         return self.retained.get((ffqn, digest))
 
+    def replaces(self, function: FunctionPlan, digest: str, before: "ExecutorPlan", already: bool) -> bool:
+        """Tell if a run on this code should try other code, which its execution has not been tried on.
+
+        `before` is the plan before this one, and `already` is what it had said.
+        """
+        ffqn = str(function.ffqn)
+        was, now = before.functions.get(ffqn), self.functions.get(ffqn)
+        if now is None or now.component.digest == digest or now.component.on_upgrade == "pin":
+            return False
+        if was is None or was.component.digest != now.component.digest:
+            return True
+        return already or was.component.on_upgrade != now.component.on_upgrade
+
     def callee(self, ffqn: str, caller_digest: str) -> FunctionPlan | None:
         """Find a function that some code calls; None where there is none of the type that this code knows."""
         is_broken = self._broken and (caller_digest, ffqn) in self._broken

@@ -78,6 +78,10 @@ class Neighbours(Protocol):
         """Occupy a slot again; a workflow that goes on needn't wait for one."""
         ...
 
+    def end(self, run: "Run") -> None:
+        """Free the slot of a run that computes no more, while its end is being written."""
+        ...
+
     def is_crowded(self) -> bool:
         """Tell if executions wait for a slot."""
         ...
@@ -106,6 +110,8 @@ class Run:
         self.drop_reason: DropReason | None = None
         self.ahead_of: Ticket | None = None
         """The commit that this run is ahead of, for its next append to come after."""
+        self.has_ended = False
+        """It computes no more: its end is being written."""
         self._has_begun = False
 
     async def run(self) -> None:
@@ -205,6 +211,7 @@ class Run:
             may_have_delays=self.function.component.kind == "workflow",
         )
         ticket = self.services.store.append(append, after=self.ahead_of, linger=response is not None)
+        self.neighbours.end(self)
         if response is not None:
             self.neighbours.run_ahead(response, ticket)
         await ticket.durable()

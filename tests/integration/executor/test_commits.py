@@ -231,9 +231,23 @@ async def test_a_parent_that_went_on_far_ahead_of_its_own_commit_is_dropped_when
         await daemon.check(execution)
 
 
+async def test_while_the_disk_stalls_only_so_much_runs_ahead_of_it_as_there_are_slots(lab: Lab) -> None:
+    """Else what waits to be written would grow for as long as it stalls."""
+    async with slow_creation(lab, FIBO, calls=50, max_running=4) as (daemon, execution, leave, refusing):
+        await daemon.settled(lambda: daemon.executor.members[0]._slots.ending == 4)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        ended = {append.execution_id for append in refusing.appends if ends(append, append.execution_id)}
+        assert len({one for one in ended if one.startswith(f"{execution}.")}) == 4
+        assert daemon.executor.members[0]._slots.taken == 2  # the workflow, and the call that waits for the disk
+        leave.set()
+        assert await daemon.result(execution) == OK
+        await daemon.settled(lambda: daemon.executor.running == 0)
+
+
 @asynccontextmanager
 async def slow_creation(
-    lab: Lab, activity: Use
+    lab: Lab, activity: Use, calls: int = 1, max_running: int = 100
 ) -> AsyncIterator[tuple[Daemon, ExecutionId, threading.Event, Refusing]]:
     """Run a workflow, and hold the commit that makes its child until the event is set."""
     entered, leave = threading.Event(), threading.Event()
@@ -252,9 +266,9 @@ async def slow_creation(
         refusing.append(Refusing(store, asks_for_call, hold))
         return refusing[0]
 
-    async with lab.daemon(activity, FIBOA, over=over) as daemon:  # type: ignore[arg-type]
+    async with lab.daemon(activity, FIBOA, over=over, max_running=max_running) as daemon:  # type: ignore[arg-type]
         assert await daemon.call(RUN, 10, 1, number=2) == OK  # the timers have looked: nothing else can be due
-        execution = await daemon.submit(RUN, 10, 1)
+        execution = await daemon.submit(RUN, 10, calls)
         await asyncio.to_thread(entered.wait, 20)
         yield daemon, execution, leave, refusing[0]
 

@@ -167,17 +167,28 @@ async def test_the_loop_goes_on_while_another_process_holds_the_database(store: 
     assert await submitted
 
 
-async def test_a_short_group_is_run_on_the_loop_and_a_long_one_is_not(store: SqlStore) -> None:
+@pytest.mark.parametrize(
+    ("rows", "on_the_loop", "commits"),
+    [
+        ((1,), (True,), 1),
+        ((MANY,), (False,), 1),
+        ((200, 200, 200, 200), (True, True, True, True), 2),
+        ((200, MANY, 200), (True, False, False), 2),
+        ((501, 1), (False, False), 1),
+    ],
+)
+async def test_what_is_short_is_run_on_the_loop_a_little_at_a_time_and_what_is_long_is_not(
+    store: SqlStore, rows: tuple[int, ...], on_the_loop: tuple[bool, ...], commits: int
+) -> None:
     ran_on: list[int] = []
 
     def note(_: Transaction) -> None:
         ran_on.append(threading.get_ident())
 
-    here = threading.get_ident()
-    for rows in (1, MANY):
-        await store.writer.queue(note, rows=rows).durable()
-    await asyncio.gather(*[store.writer.queue(note, rows=rows).durable() for rows in (1, MANY)])
-    assert [thread == here for thread in ran_on] == [True, False, False, False]
+    here, before = threading.get_ident(), store.writer.commits
+    await asyncio.gather(*[store.writer.queue(note, rows=each).durable() for each in rows])
+    assert tuple(thread == here for thread in ran_on) == on_the_loop
+    assert store.writer.commits - before == commits
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.postgres.connecting import PATIENCE, PostgresThread
 from obelisk_daemon.storage.postgres.connection import PostgresConnection
 from obelisk_daemon.storage.records import VersionConflictError
-from obelisk_daemon.storage.sql.writer import GENERATION, GroupLostError, Transaction, WriteTicket
+from obelisk_daemon.storage.sql.writer import GENERATION, MANY, GroupLostError, Transaction, WriteTicket
 
 _Group: TypeAlias = Sequence[WriteTicket[Any]]
 _Begun: TypeAlias = tuple[WriteTicket[Any], Transaction]
@@ -33,6 +33,9 @@ _IN_THE_WAY: Final = (
 
 class PostgresGroupCommit:
     """`GroupCommit` on the one connection of this daemon that writes. `writer` names it among all daemons."""
+
+    short = MANY
+    """Each commit is a way to the server and back, so there is as much in it as waits."""
 
     def __init__(self, thread: PostgresThread, writer: str) -> None:
         self._thread = thread

@@ -123,6 +123,9 @@ class GroupLostError(Exception):
 class GroupCommit(Protocol):
     """Carries out a group of logical transactions and commits once, on the thread of the connection that writes."""
 
+    short: int
+    """About how many rows a group may touch that is carried out in no time. One that would be longer is divided."""
+
     async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
         """Fill the tickets: each has its result, or its error where it alone failed.
 
@@ -183,13 +186,23 @@ class Writer:
             await self._wake.wait()
             if self._linger:
                 await asyncio.sleep(0)
-            group, self._queue = self._queue[:_LARGEST_GROUP], self._queue[_LARGEST_GROUP:]
+            count = self._next_group()
+            group, self._queue = self._queue[:count], self._queue[count:]
             if not self._queue and not self._stopping:
                 self._wake.clear()
             for ticket in group:
                 ticket.is_taken = True
             if group:
                 await self._carry_out(group)
+
+    def _next_group(self) -> int:
+        """Count what is committed next: as much as is short, or else all."""
+        short, rows, queue = self._group_commit.short, 0, self._queue[:_LARGEST_GROUP]
+        for count, ticket in enumerate(queue):
+            if rows and rows <= short < rows + ticket.rows:
+                return count
+            rows += ticket.rows
+        return len(queue)
 
     def stop(self) -> None:
         """Let `run` end when the queue is empty."""

@@ -18,8 +18,6 @@ from obelisk_daemon.storage.sql.writer import GroupLostError, Transaction, Write
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
 from obelisk_daemon.storage.sqlite.presence import OpenFiles
 
-_SHORT: Final = 500
-"""About how many rows a group may touch that is run on the loop: 5 ms."""
 _PATIENCE: Final = 5.0
 """Seconds to wait for another process that holds the database."""
 _BETWEEN_TRIES: Final = 0.01
@@ -28,13 +26,16 @@ _BETWEEN_TRIES: Final = 0.01
 class SqliteGroupCommit:
     """`GroupCommit` on the one connection that writes."""
 
+    short = 500
+    """Rows of a group that is run on the loop: 5 ms."""
+
     def __init__(self, thread: SqliteThread, files: OpenFiles | None = None) -> None:
         self._thread = thread
         self._files = files
 
     async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
         """Run every transaction of the group and commit once."""
-        is_short = sum(ticket.rows for ticket in group) <= _SHORT
+        is_short = sum(ticket.rows for ticket in group) <= self.short
         if is_short and self._thread.here(lambda connection: _run_at_once(connection, group)):
             await self._thread.call(self._commit)
         else:
