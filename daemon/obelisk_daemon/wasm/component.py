@@ -13,8 +13,8 @@ from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.wasm import abi
 from obelisk_daemon.wasm.engine import Engines
+from obelisk_daemon.wasm.guest_pool import Pool
 from obelisk_daemon.wasm.introspect import Interface, Introspection
-from obelisk_daemon.wasm.pool import Pool
 from obelisk_daemon.wasm.recipe import EngineKind
 
 _SMALL: Final = 1 << 20

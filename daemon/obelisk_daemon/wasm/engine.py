@@ -11,7 +11,7 @@ from typing import Final
 import wasmtime
 
 from obelisk_daemon.wasm import abi
-from obelisk_daemon.wasm.pool import Pool, make_pool
+from obelisk_daemon.wasm.guest_pool import Pool, make_pool
 from obelisk_daemon.wasm.recipe import KINDS, RECIPE, EngineKind, EngineSettings, make_engine
 from obelisk_daemon.wasm.scheduler import Scheduler
 

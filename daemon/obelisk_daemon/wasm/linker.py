@@ -15,8 +15,8 @@ from obelisk_daemon.wasm.callbacks import HOST_CALL, IMPORTS, NUMBERS, RESOURCE_
 from obelisk_daemon.wasm.codec import Codec, FunctionCodec
 from obelisk_daemon.wasm.component import Component, Import
 from obelisk_daemon.wasm.guest import GuestLimits, GuestStopped, Returned, Trapped, buffer_type, run_guest
+from obelisk_daemon.wasm.guest_pool import Pool
 from obelisk_daemon.wasm.introspect import Interface
-from obelisk_daemon.wasm.pool import Pool
 
 Resolve: TypeAlias = Callable[[str, str, FunctionType], HostFunction | None]
 """(interface, function, its type) to the host's function, or None where there is none."""

@@ -8,8 +8,8 @@ import pytest
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import Guest, GuestLimits, Returned
+from obelisk_daemon.wasm.guest_pool import Pool, make_pool
 from obelisk_daemon.wasm.linker import Binding, LinkedComponent
-from obelisk_daemon.wasm.pool import Pool, make_pool
 from obelisk_daemon.wasm.recipe import KINDS, EngineKind, EngineSettings
 from tests.integration.wasm.loading import RUN, calling, computing, from_wat
 
