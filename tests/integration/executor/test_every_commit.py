@@ -40,10 +40,12 @@ class Dying:
         self._left = commits
         self._side = side
         self._below: GroupCommit
+        self.short = 0
         self.died = asyncio.Event()
 
     def over(self, store: SqlStore) -> Store:
         self._below, store.writer._group_commit = store.writer._group_commit, self
+        self.short = self._below.short
         store.writer._on_broken = lambda _: None
         return store
 
