@@ -6,6 +6,7 @@ given it at once. So two runs of one script get the same answers at the same pla
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution.events import (
@@ -36,8 +37,14 @@ class Crash(Exception):  # noqa: N818 - it is no error, it is what the test is a
 class DoneTicket:
     """A write that is durable as soon as it is queued, or after which the daemon dies."""
 
+    error: BaseException | None = None
+    left_unlocked: tuple[ExecutionId, ...] = ()
+
     def __init__(self, crashes: bool) -> None:
         self._crashes = crashes
+
+    def when_settled(self, act: Callable[[], None]) -> None:
+        act()
 
     async def durable(self) -> None:
         if self._crashes:

@@ -74,6 +74,11 @@ class Mortal:
 class Never:
     """A write of a daemon that is dead."""
 
+    error: BaseException | None = None
+
+    def when_settled(self, _act: object) -> None:
+        """Nobody hears of it."""
+
     async def durable(self) -> None:
         await asyncio.get_running_loop().create_future()
 
