@@ -1,8 +1,8 @@
 """Room for small guests that is kept ready.
 
 Without it, each guest has the kernel map its memory and its stack, and unmap them at its end: seven calls, which take
-three times as long as all the rest of a small guest, and longer still on a machine that is itself virtual. A slot of a
-pool is mapped once, and cleared for the next guest.
+more than twice as long as all the rest of a small guest, and longer still on a machine that is itself virtual. A slot
+of a pool is mapped once, and cleared for the next guest.
 """
 
 import mmap
@@ -12,13 +12,14 @@ import structlog
 import wasmtime
 
 from obelisk_daemon.wasm import abi
+from obelisk_daemon.wasm.guest import GuestLimits
 from obelisk_daemon.wasm.recipe import EngineKind, EngineSettings, make_engine
 
 _CORE_INSTANCES: Final = 8
 _MEMORIES: Final = 2
 _TABLES: Final = 4
 """Of one guest. What has more of them is large anyway, and gets room of its own."""
-_TABLE_ELEMENTS: Final = 1 << 17
+_TABLE_ELEMENTS: Final = GuestLimits().table_elements
 """As many as a guest may have in a table: whether a table grows must not depend on where the guest is."""
 _RESIDENT: Final = 64 << 10
 """Bytes of a memory, and of each table, that are cleared by writing zeroes, and not by giving them back."""
