@@ -22,7 +22,8 @@ demo: $(INSTALLED) ## Run the main job: a daemon, a workflow in Python, activiti
 	$(BIN)/python components/demo.py
 
 test: $(INSTALLED) components ## Install what is needed and run all tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@# where Python is told to keep no bytecode, each daemon that a test starts would compile all its code again
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(INSTALLED) components ## Run the long versions of the tests that have one
 	OBELISK_SOAK=1 $(BIN)/python -m pytest

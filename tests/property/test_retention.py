@@ -1,6 +1,7 @@
 """What retention removes is what the plainest rule says, whatever the trees are and wherever it is interrupted."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ from tests.property.forests import Forest, assert_no_torso, kept_of, rows_of
 from tests.stores import Place, Places
 
 BEFORE = Instant(10)
+EXAMPLES = 100 if os.environ.get("OBELISK_SOAK") else 10
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error, it is what the test is about
@@ -51,7 +53,7 @@ async def _remove(
 
 
 # each example has a database of its own
-@settings(max_examples=30, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 1 << 30),
     trees=st.integers(0, 8),
@@ -84,7 +86,7 @@ def _dies(places: Places, at: int) -> bool:
         if left < 0:
             raise Interrupted
 
-    with forest(places, seed=5, trees=24) as place:
+    with forest(places, seed=2, trees=12) as place:
         kept = kept_of(rows_of(place), BEFORE)
         assert kept["execution"]
         try:

@@ -11,6 +11,7 @@ const MOST = 50;
 const REST_MILLIS = 60;
 /** A long log is gone through for each state: the daemon gets so many times as long in between as it took. */
 const RESTS = 10;
+const LONGEST_REST_MILLIS = 1_000;
 
 /** @param {string} id @param {AbortSignal} signal */
 export function stateAt(id, signal) {
@@ -24,7 +25,7 @@ export function stateAt(id, signal) {
       newest.abort();
       newest = new AbortController();
       const wanted = AbortSignal.any([signal, newest.signal]);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(REST_MILLIS, took * RESTS)));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(LONGEST_REST_MILLIS, Math.max(REST_MILLIS, took * RESTS))));
       if (wanted.aborted) return;
       const asked = performance.now();
       try {
