@@ -19,6 +19,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
+def artifacts(request: pytest.FixtureRequest) -> Path:
+    """Where compiled guests stay from one run of the tests to the next."""
+    cache = request.config.cache
+    assert cache is not None
+    directory = cache.mkdir("obelisk-artifacts")
+    directory.chmod(0o700)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server where databases may be made: one for all workers of a run."""
     if given := os.environ.get("OBELISK_TEST_POSTGRES_DSN"):

@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests import guests
 from tests.browser.watched import Watched
-from tests.e2e.conftest import artifacts  # noqa: F401 - a fixture
 from tests.e2e.daemon import Api, Daemon
 
 CHROMIUM = shutil.which("chromium")
@@ -54,7 +53,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def daemon(browser: Browser, tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Iterator[Daemon]:  # noqa: F811
+def daemon(browser: Browser, tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Iterator[Daemon]:
     """One daemon for all tests that change nothing but executions; the browser comes first, since it may be missing."""
     daemon = Daemon(tmp_path_factory.mktemp("browser"), artifacts)
     daemon.write(*(manifest_entry(name) for name in GUESTS), APPROVAL)

@@ -10,16 +10,6 @@ from tests.e2e.daemon import Daemon
 NewDaemon = Callable[..., Daemon]
 
 
-@pytest.fixture(scope="session")
-def artifacts(request: pytest.FixtureRequest) -> Path:
-    """Where compiled guests stay from one run of the tests to the next."""
-    cache = request.config.cache
-    assert cache is not None
-    directory = cache.mkdir("obelisk-artifacts")
-    directory.chmod(0o700)
-    return directory
-
-
 @pytest.fixture
 def new_daemon(tmp_path: Path, artifacts: Path) -> Iterator[NewDaemon]:
     """Make daemons with a manifest of these tables; they are not started yet."""

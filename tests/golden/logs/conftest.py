@@ -4,6 +4,7 @@ import gc
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,9 +23,9 @@ _TIMES = {"due_at", "created_at"}
 
 
 @pytest.fixture(scope="package")
-def linked() -> Iterator[Linked]:
+def linked(artifacts: Path) -> Iterator[Linked]:
     engines = Engines()
-    linked = Linked(engines)
+    linked = Linked(engines, artifacts)
     yield linked
     del linked
     gc.collect()

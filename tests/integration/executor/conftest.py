@@ -23,9 +23,9 @@ def places(tmp_path: Path) -> Places:
 
 
 @pytest.fixture(scope="package")
-def linked() -> Iterator[Linked]:
+def linked(artifacts: Path) -> Iterator[Linked]:
     engines = Engines()
-    linked = Linked(engines)
+    linked = Linked(engines, artifacts)
     yield linked
     del linked
     gc.collect()

@@ -1,8 +1,11 @@
 """The guests of the executor's tests, linked once, and plans made of them as a deployment makes them of a manifest."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 from wasmtime import component as wc
@@ -13,10 +16,12 @@ from obelisk_daemon.execution.wit_types import FunctionType, Primitive, ResultTy
 from obelisk_daemon.executor.plan import ComponentPlan, ExecutorPlan, FunctionPlan
 from obelisk_daemon.ffqn import Ffqn
 from obelisk_daemon.storage.generations import AllowedFunction, QueueLimit, WorkInProgress
+from obelisk_daemon.wasm.compile import Compiler
 from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import Engines
 from obelisk_daemon.wasm.guest import GuestLimits
-from obelisk_daemon.wasm.linker import LinkedComponent
+from obelisk_daemon.wasm.linker import LinkedComponent, Resolve
+from obelisk_daemon.wasm.recipe import EngineKind
 from obelisk_daemon.wasm.wasi.context import HttpLimits
 from obelisk_daemon.wasm.wasi.egress import AllowedHost, EgressPolicy
 from tests import guests
@@ -26,17 +31,21 @@ QUICK = RetryPolicy(
     max_retries=2, initial=0.001, factor=1.0, max=0.001, jitter=0.0, retry_on=("error", "trap", "timeout")
 )
 _MICROSECOND = timedelta(microseconds=1)
+_LARGE = 1 << 20
 
 
 class Linked:
     """The guests of the tests, linked once for all of them.
 
     `name+n`, for any n, is the guest of that name with a custom section: other bytes, so another digest, that do the
-    same.
+    same. What takes many seconds to compile stays in a directory from one run of the tests to the next.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    written_here = WRITTEN_HERE
+
+    def __init__(self, engines: Engines, artifacts: Path) -> None:
         self._engines = engines
+        self._compiler = Compiler(engines, artifacts)
         self._linked: dict[str, LinkedComponent] = {}
 
     def __getitem__(self, name: str) -> LinkedComponent:
@@ -51,14 +60,22 @@ class Linked:
 
     def _link(self, name: str) -> LinkedComponent:
         base, _, variant = name.partition("+")
-        if base in WRITTEN_HERE:
-            kind, code = WRITTEN_HERE[base]
+        if base in self.written_here:
+            kind, code = self.written_here[base]
             digest = f"sha256:{name}"
         else:
             kind, code = guests.COMPONENTS[base].kind, guests.path(base).read_bytes() + section(variant)
             digest = f"sha256:{hashlib.sha256(code).hexdigest()}"
-        component = Component(self._engines, kind, digest, wc.Component(self._engines.engine(kind), code))
-        return LinkedComponent(component, _Resolver(kind == "workflow", TYPES))
+        return LinkedComponent(self._compiled(kind, code, digest), self._resolve(kind == "workflow"))
+
+    def _resolve(self, is_workflow: bool) -> Resolve:
+        return _Resolver(is_workflow, TYPES)
+
+    def _compiled(self, kind: EngineKind, code: bytes, digest: str) -> Component:
+        if len(code) < _LARGE:
+            return Component(self._engines, kind, digest, wc.Component(self._engines.engine(kind), code))
+        with ThreadPoolExecutor(1) as beside:  # whoever asks is on a loop, and has nothing to do before it is there
+            return beside.submit(lambda: asyncio.run(self._compiler.load(code, kind))).result()
 
 
 def section(variant: str) -> bytes:

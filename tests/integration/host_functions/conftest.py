@@ -1,53 +1,36 @@
-"""The engine with the interpreting guests, whose compiled code stays in pytest's cache."""
+"""The executor's lab with guests that tell what they ask of the host."""
 
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from wasmtime import component as wc
 
 from obelisk_daemon.clock import SystemClock
-from obelisk_daemon.deployment.planning import _Resolver
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.wasm.callbacks import HostFunction
-from obelisk_daemon.wasm.compile import Compiler
-from obelisk_daemon.wasm.component import Component
 from obelisk_daemon.wasm.engine import Engines
-from obelisk_daemon.wasm.linker import LinkedComponent
-from tests import guests
+from obelisk_daemon.wasm.linker import Resolve
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Lab
-from tests.integration.executor.uses import TYPES, Linked
+from tests.integration.executor.uses import Linked
 from tests.integration.host_functions.guests import WRITTEN_HERE
 from tests.integration.host_functions.programs import Program, Ran, ran
 from tests.stores import SqlitePlace
-
-BIG = ("interpreter-python", "interpreter-js", "backtraces-python")
 
 
 class Recording(Linked):
     """Linked guests that note in `called` what they ask of the host, as `interface.function`."""
 
-    def __init__(self, engines: Engines, loaded: dict[str, Component]) -> None:
-        super().__init__(engines)
-        self.loaded = loaded
+    written_here = Linked.written_here | WRITTEN_HERE
+
+    def __init__(self, engines: Engines, artifacts: Path) -> None:
+        super().__init__(engines, artifacts)
         self.called: set[str] = set()
 
-    def _link(self, name: str) -> LinkedComponent:
-        if name in WRITTEN_HERE:
-            kind, text = WRITTEN_HERE[name]
-            handle = wc.Component(self._engines.engine(kind), text)
-            component = Component(self._engines, kind, f"sha256:{name}", handle)
-        elif name in self.loaded:
-            component = self.loaded[name]
-        else:
-            return super()._link(name)
-        return LinkedComponent(component, self._resolve(component.kind == "workflow"))
-
-    def _resolve(self, is_workflow: bool) -> Callable[[str, str, FunctionType], HostFunction | None]:
-        resolve = _Resolver(is_workflow, TYPES)
+    def _resolve(self, is_workflow: bool) -> Resolve:
+        resolve = super()._resolve(is_workflow)
 
         def resolved(interface: str, function: str, of: FunctionType) -> HostFunction | None:
             found = resolve(interface, function, of)
@@ -64,15 +47,11 @@ class Recording(Linked):
 
 
 @pytest.fixture(scope="package")
-async def linked(request: pytest.FixtureRequest) -> AsyncIterator[Recording]:
-    directory = request.config.cache.mkdir("obelisk-artifacts")
-    directory.chmod(0o700)
+def linked(artifacts: Path) -> Iterator[Recording]:
     engines = Engines()
-    compiler = Compiler(engines, directory)
-    linked = Recording(engines, {name: await compiler.load(guests.path(name).read_bytes(), "workflow") for name in BIG})
+    linked = Recording(engines, artifacts)
     yield linked
-    linked.loaded.clear()
-    del linked, compiler
+    del linked
     gc.collect()
     engines.close()
 

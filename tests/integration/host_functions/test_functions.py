@@ -306,7 +306,7 @@ async def test_the_programs_here_call_every_function_of_the_host(lab: Lab, linke
         await daemon.until(lambda: linked.called, lambda called: "testing:approval/approval.approve" in called)
     imports = {
         f"{wanted.interface}.{wanted.function}"
-        for wanted in linked.loaded["interpreter-python"].imports
+        for wanted in linked["interpreter-python"].component.imports
         if not wanted.interface.startswith("wasi:")
     }
     assert linked.called == imports
@@ -324,7 +324,7 @@ async def test_the_functions_with_a_backtrace_give_the_same(
         outcome = await daemon.result(execution)
         assert json.loads(str(outcome.value["ok"])) == [5, 7, 8, "ok 55", "ok None", "ok true", "ok 144"]
         await daemon.check(execution)
-    wanted = {f"{i.interface}.{i.function}" for i in linked.loaded["backtraces-python"].imports}
+    wanted = {f"{i.interface}.{i.function}" for i in linked["backtraces-python"].component.imports}
     support = "obelisk:workflow/workflow-support-backtrace@6.0.0"
     assert linked.called == {name for name in wanted if name.startswith(support)}
     assert len(linked.called) == 15

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,11 +55,9 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture
-def load(engines: Engines, request: pytest.FixtureRequest):
-    """Load a guest; compiling the big ones takes many seconds, so the artifacts stay in pytest's cache."""
-    directory = request.config.cache.mkdir("obelisk-artifacts")
-    directory.chmod(0o700)
-    compiler = Compiler(engines, directory)
+def load(engines: Engines, artifacts: Path):
+    """Load a guest; compiling the big ones takes many seconds, so they are kept in `artifacts`."""
+    compiler = Compiler(engines, artifacts)
 
     async def load(name, function):
         return Guest(await compiler.load(guests.path(name).read_bytes(), "workflow"), Ffqn.parse(function))

@@ -9,16 +9,6 @@ from tests import guests
 MakeKit = Callable[..., WorkflowKit]
 
 
-@pytest.fixture(scope="session")
-def artifacts(request: pytest.FixtureRequest) -> Path:
-    """Where compiled guests stay from one run of the tests to the next."""
-    cache = request.config.cache
-    assert cache is not None
-    directory = cache.mkdir("obelisk-artifacts")
-    directory.chmod(0o700)
-    return directory
-
-
 @pytest.fixture
 def make_kit(artifacts: Path) -> MakeKit:
     """Make a kit for one of our guests, by its name, or for a file."""

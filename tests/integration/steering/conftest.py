@@ -23,12 +23,9 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture
-def compiler(engines: Engines, request: pytest.FixtureRequest) -> Compiler:
-    """Compiling the big guests takes many seconds, so the artifacts stay in pytest's cache."""
-    assert request.config.cache is not None
-    directory = request.config.cache.mkdir("obelisk-artifacts")
-    directory.chmod(0o700)
-    return Compiler(engines, directory)
+def compiler(engines: Engines, artifacts: Path) -> Compiler:
+    """Compiling the big guests takes many seconds, so they are kept in `artifacts`."""
+    return Compiler(engines, artifacts)
 
 
 @pytest.fixture
