@@ -74,7 +74,7 @@ def _limits(name: str, *more: Key) -> TableOf:
         Key(
             "logs",
             Size(0, 64 * _MIB),
-            "The size of all that a run may log, with 64 bytes for each line; the rest is cut off.",
+            "The size of all that a run may log, with 256 bytes for each line; the rest is cut off.",
             "1MiB",
         ),
         *more,

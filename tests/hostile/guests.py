@@ -198,7 +198,7 @@ HOSTILE: dict[str, Hostile] = {
     "resources": Hostile(
         asking("resources", _POLL, _SUBSCRIBE,
                "(loop $for_ever (drop (call $subscribe (i64.const 1000000000000))) (br $for_ever)) unreachable"),
-        "activity", "limit_exceeded", "more than 65536 resources",
+        "activity", "limit_exceeded", "more than 16384 resources",
     ),
     "huge-value": Hostile(
         asking("huge-value", _LOG, _INFO, "(call $info (i32.const 0) (i32.const 2000000)) unreachable", pages=40),

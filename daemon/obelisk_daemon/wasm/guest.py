@@ -67,7 +67,7 @@ class GuestLimits(msgspec.Struct, frozen=True):
     host_calls: int = 1_000_000
     value: int = 1 << 20
     """Bytes of plain values in one call of the host, and in the result."""
-    resources: int = 65_536
+    resources: int = 16_384
     """Host resources held at once."""
     memories: int = 4
     tables: int = 16

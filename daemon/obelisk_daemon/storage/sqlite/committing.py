@@ -15,6 +15,7 @@ from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnav
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import VersionConflictError
 from obelisk_daemon.storage.sql.writer import GroupLostError, Transaction, WriteTicket
+from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
 from obelisk_daemon.storage.sqlite.presence import OpenFiles
 
@@ -29,17 +30,24 @@ class SqliteGroupCommit:
     short = 500
     """Rows of a group that is run on the loop: 5 ms."""
 
-    def __init__(self, thread: SqliteThread, files: OpenFiles | None = None) -> None:
+    def __init__(
+        self, thread: SqliteThread, files: OpenFiles | None = None, checkpoints: Checkpoints | None = None
+    ) -> None:
         self._thread = thread
         self._files = files
+        self._checkpoints = checkpoints
 
     async def commit(self, group: Sequence[WriteTicket[Any]]) -> None:
         """Run every transaction of the group and commit once."""
+        if self._checkpoints is not None:
+            await self._checkpoints.finish(self._thread)
         is_short = sum(ticket.rows for ticket in group) <= self.short
         if is_short and self._thread.here(lambda connection: _run_at_once(connection, group)):
             await self._thread.call(self._commit)
         else:
             await self._thread.call(lambda connection: self._run_and_commit(connection, group))
+        if self._checkpoints is not None:
+            self._checkpoints.note(self._thread.total_changes)
 
     def _run_and_commit(self, connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> None:
         _begin(connection.raw)

@@ -100,6 +100,22 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_for_moving(file: Path) -> sqlite3.Connection:
+    """Open a connection that moves what is committed from the WAL to the file, and does nothing else.
+
+    Raises:
+        OperatorError: `database_unusable`.
+    """
+    try:
+        connection = sqlite3.connect(file, isolation_level=None, timeout=0)
+    except sqlite3.Error as error:
+        raise _unusable(file, error) from error
+    with _closed_unless_usable(connection, file):
+        connection.execute("PRAGMA synchronous = FULL")  # what is moved is forgotten by the WAL
+        connection.execute("PRAGMA cache_size = -64")
+    return connection
+
+
 def open_for_check(file: Path) -> sqlite3.Connection:
     """Open a database of this schema, which a daemon may be using, to look at all of it.
 

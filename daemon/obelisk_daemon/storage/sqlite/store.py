@@ -1,4 +1,4 @@
-"""Opening the store on an SQLite file: one connection that writes, a few that read."""
+"""Opening the store on an SQLite file: one connection that writes, a few that read, and one for its checkpoints."""
 
 import asyncio
 import os
@@ -11,10 +11,11 @@ from obelisk_daemon.metrics import Metrics, StorageMetrics
 from obelisk_daemon.storage.records import Sizes
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore
+from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
 from obelisk_daemon.storage.sqlite.connection import SqliteReader, SqliteThread
 from obelisk_daemon.storage.sqlite.presence import OpenFiles
-from obelisk_daemon.storage.sqlite.schema import open_for_reading, open_for_writing
+from obelisk_daemon.storage.sqlite.schema import open_for_moving, open_for_reading, open_for_writing
 
 
 @asynccontextmanager
@@ -35,8 +36,8 @@ async def open_store(
     connection = SqliteThread(lambda: open_for_writing(file))
     await connection.open()
     try:
-        async with _open_reads(file, readers) as reads:
-            group_commit = SqliteGroupCommit(connection, OpenFiles(file))
+        async with _open_reads(file, readers) as reads, _open_checkpoints(file) as checkpoints:
+            group_commit = SqliteGroupCommit(connection, OpenFiles(file), checkpoints)
             store = SqlStore(group_commit, reads, on_broken, metrics or Metrics().storage)
             task = asyncio.create_task(store.writer.run(), name="writer")
             try:
@@ -58,6 +59,22 @@ async def _open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
     finally:
         for thread in threads:
             await thread.close()
+
+
+@asynccontextmanager
+async def _open_checkpoints(file: Path) -> AsyncIterator[Checkpoints]:
+    thread = SqliteThread(lambda: open_for_moving(file))
+    await thread.open()
+    try:
+        checkpoints = Checkpoints(thread)
+        task = asyncio.create_task(checkpoints.run(), name="checkpoints")
+        try:
+            yield checkpoints
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+    finally:
+        await thread.close()
 
 
 def _sizes(file: Path) -> Sizes:
