@@ -42,6 +42,9 @@ class Acceptor:
     def listen(self) -> None:
         """Have the kernel take connections from now on."""
         self._bound.socket.setblocking(False)
+        if isinstance(self._bound.listener, TcpListener):
+            # those that are accepted have it too: else an answer's body waits 40 ms for its header to be acknowledged
+            self._bound.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._bound.socket.listen(_BACKLOG)
 
     async def run(self) -> None:

@@ -33,6 +33,16 @@ async def test_one_server_listens_on_a_socket_and_on_tcp_with_the_port_it_got(wo
     assert server.addresses == ()
 
 
+async def test_the_body_of_an_answer_does_not_wait_for_its_header_to_be_acknowledged(world: FakeWorld) -> None:
+    server = ApiServer(world.services(), [TcpListener("127.0.0.1", 0)], access())
+    await server.start()
+    async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as client:
+        await client.get("/v1/healthz")
+        (connection,) = server._server.server_state.connections
+        assert connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    await server.stop()
+
+
 async def test_stopping_ends_long_polls_at_once(world: FakeWorld, path: Path) -> None:
     world.create(ID, FIBO, 3)
     async with talking(path) as client:
