@@ -19,7 +19,7 @@ from tests.e2e.daemon import Api, Daemon, Json, Run, execution_id, run
 from tests.guests import manifest_entry
 
 HERE: Final = Path(__file__).parent / "openapi"
-SECONDS: Final = 600 if os.environ.get("OBELISK_SOAK") else 20
+SECONDS: Final = 600 if os.environ.get("OBELISK_SOAK") else 120
 STUB: Final = """
 [[stub]]
 ffqn = "testing:approval/approval.approve"
