@@ -117,6 +117,18 @@ def test_the_slider_goes_through_the_states(api: Api, open_page: Open) -> None:
     expect(state.locator(".pill")).to_have_text("pending")
 
 
+def test_a_state_that_took_long_does_not_hold_up_the_next_one_for_long(api: Api, open_page: Open) -> None:
+    api.call(execution_id(224), "testing:fibo/workflow.fiboa", 10, 1)
+    page = open_page(f"#/executions/{execution_id(224)}")
+    slider, state = page.get_by_label("Version", exact=True), page.get_by_role("region", name="State")
+    expect(state.locator(".pill")).to_have_text("ok")
+    page.evaluate("() => { let now = performance.now(); performance.now = () => now += 1_000 }")
+    slider.fill("4")
+    expect(state.locator(".pill")).to_have_text("blocked")
+    slider.fill("0")
+    expect(state.locator(".pill")).to_have_text("pending")
+
+
 def test_a_stub_that_is_given_its_result_elsewhere_is_seen_to_finish(api: Api, open_page: Open) -> None:
     api.submit(execution_id(205), APPROVAL, 7, DETAILS)
     page = open_page(f"#/executions/{execution_id(205)}")

@@ -11,7 +11,7 @@ import pytest
 
 from obelisk_daemon.errors import OperatorError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sqlite import schema
+from obelisk_daemon.storage.sqlite import checkpoints, schema
 from obelisk_daemon.storage.sqlite.checking import check_database
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.storage.sqlite.store import open_store
@@ -33,6 +33,12 @@ class Cut(NamedTuple):
     lost: list[str]
     damage: list[object]
     acknowledged: int
+
+
+@pytest.fixture(autouse=True)
+def _moved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what was committed moved beside the commits after some rows, as it would be after some thousands."""
+    monkeypatch.setattr(checkpoints, "_CHANGES", 25)
 
 
 async def checkpoint_often(store: SqlStore, pages: int) -> None:

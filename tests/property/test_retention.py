@@ -15,7 +15,7 @@ from tests.property.forests import Forest, assert_no_torso, kept_of, rows_of
 from tests.stores import Place, Places
 
 BEFORE = Instant(10)
-EXAMPLES = 100 if os.environ.get("OBELISK_SOAK") else 10
+EXAMPLES, SEED, TREES = (100, 5, 24) if os.environ.get("OBELISK_SOAK") else (10, 2, 12)
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error, it is what the test is about
@@ -85,7 +85,7 @@ def _dies(places: Places, at: int) -> bool:
         if left < 0:
             raise Interrupted
 
-    with forest(places, seed=2, trees=12) as place:
+    with forest(places, seed=SEED, trees=TREES) as place:
         kept = kept_of(rows_of(place), BEFORE)
         assert kept["execution"]
         try:

@@ -13,7 +13,7 @@ from obelisk_daemon.storage.sql.writer import Transaction, WriteTicket
 from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
-from obelisk_daemon.storage.sqlite.schema import open_for_moving, open_for_writing
+from obelisk_daemon.storage.sqlite.schema import open_for_checkpoints, open_for_writing
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ class Moving(SqliteThread):
     """A connection that tells when it has moved what there was, fails, or leaves all of it."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__(lambda: open_for_moving(file))
+        super().__init__(lambda: open_for_checkpoints(file))
         self.has_moved = asyncio.Event()
         self.fails = False
         self.leaves_all = False

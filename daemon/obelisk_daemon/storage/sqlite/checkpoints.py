@@ -20,7 +20,7 @@ _CHANGES: Final = 5_000
 class Checkpoints:
     """Follows the changes of the connection that writes. `run` is a task of the store's owner.
 
-    What fails is only told: it is done again, and what can't be written is an error of the next commit.
+    What fails is only told, and done again: nothing is lost by it, since the WAL still has what could not be moved.
     """
 
     def __init__(self, thread: SqliteThread) -> None:

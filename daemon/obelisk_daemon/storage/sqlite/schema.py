@@ -100,7 +100,7 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_moving(file: Path) -> sqlite3.Connection:
+def open_for_checkpoints(file: Path) -> sqlite3.Connection:
     """Open a connection that moves what is committed from the WAL to the file, and does nothing else.
 
     Raises:

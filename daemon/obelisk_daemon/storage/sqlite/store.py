@@ -15,7 +15,7 @@ from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
 from obelisk_daemon.storage.sqlite.connection import SqliteReader, SqliteThread
 from obelisk_daemon.storage.sqlite.presence import OpenFiles
-from obelisk_daemon.storage.sqlite.schema import open_for_moving, open_for_reading, open_for_writing
+from obelisk_daemon.storage.sqlite.schema import open_for_checkpoints, open_for_reading, open_for_writing
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def _open_reads(file: Path, size: int) -> AsyncIterator[Reads]:
 
 @asynccontextmanager
 async def _open_checkpoints(file: Path) -> AsyncIterator[Checkpoints]:
-    thread = SqliteThread(lambda: open_for_moving(file))
+    thread = SqliteThread(lambda: open_for_checkpoints(file))
     await thread.open()
     try:
         checkpoints = Checkpoints(thread)
@@ -73,6 +73,8 @@ async def _open_checkpoints(file: Path) -> AsyncIterator[Checkpoints]:
         finally:
             task.cancel()
             await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
     finally:
         await thread.close()
 

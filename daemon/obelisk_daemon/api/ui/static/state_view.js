@@ -11,6 +11,7 @@ const MOST = 50;
 const REST_MILLIS = 60;
 /** A long log is gone through for each state: the daemon gets so many times as long in between as it took. */
 const RESTS = 10;
+/** But who looks at the page does not wait for longer, also while the machine is busy. */
 const LONGEST_REST_MILLIS = 1_000;
 
 /** @param {string} id @param {AbortSignal} signal */
