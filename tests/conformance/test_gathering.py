@@ -9,7 +9,7 @@ from obelisk_daemon.errors import ConflictError, QueueFullError
 from obelisk_daemon.execution.events import Created
 from obelisk_daemon.storage.generations import QueueLimit
 from obelisk_daemon.storage.sql import queueing
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from tests.building import created, new_execution
 from tests.conformance.world import World
 

@@ -27,7 +27,7 @@ def finishing(child: RunScript, parent: RunScript, world: World):
 
 async def test_a_write_after_one_that_was_made_is_made(world: World) -> None:
     parent, child = await parent_and_child(world)
-    first = world.store.append(finishing(child, parent, world), linger=True)
+    first = world.store.append(finishing(child, parent, world))
     second = world.store.append(parent.append(world.now, Finished(OK)), after=first)
     await asyncio.gather(first.durable(), second.durable())
     assert (await world.row(parent.execution_id)).outcome == OK

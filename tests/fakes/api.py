@@ -141,6 +141,8 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         self.broken = False
         self.reads = 0
         self.submitted = 0
+        self.held: set[ExecutionId] = set()
+        """What a run of this daemon holds."""
         self.calls: list[NewCall] = []
         self.not_ready: str | None = None
         self.degraded: str | None = None
@@ -212,6 +214,9 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         self.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
 
     # Engine
+
+    def holds(self, execution_id: ExecutionId) -> bool:
+        return execution_id in self.held
 
     async def submit(self, call: NewCall) -> Summary | None:
         if self.storage_full:

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from obelisk_daemon.api.services import ExecutorInfo
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
-from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue, Sizes
 from obelisk_daemon.storage.generations import ALL
 from obelisk_daemon.storage.hosts import KnownHost
-from obelisk_daemon.storage.records import Census, Sizes
+from obelisk_daemon.storage.records import Census
 
 
 class FakeCapacity:

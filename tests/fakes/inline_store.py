@@ -71,7 +71,7 @@ class InlineStore:
         self._awaits: Awaits | None = None
         self._stubs: dict[ExecutionId, Returned] = {}
 
-    def append(self, append: Append, *, after: object = None, linger: bool = False) -> DoneTicket:
+    def append(self, append: Append, *, after: object = None) -> DoneTicket:
         if append.state.version - len(append.entries) != len(self.entries):
             raise VersionConflictError(append.execution_id)
         self.entries += append.entries

@@ -10,8 +10,9 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.metrics import StorageMetrics
+from obelisk_daemon.storage.capacity import Sizes
 from obelisk_daemon.storage.postgres.announcing import Announcer
-from obelisk_daemon.storage.records import Change, Sizes
+from obelisk_daemon.storage.records import Change
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sql.writer import GroupLostError

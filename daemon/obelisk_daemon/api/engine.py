@@ -43,11 +43,15 @@ class LocalEngine:
         """Create a top-level execution, durably; give its row when it is new."""
         new = self._new(call, self._services.clock.now())
         try:
-            is_new = await self._services.store.submit(new)
+            made = await self._executors.submit(new)
         except QueueFullError:
             self._services.metrics.executions.queue_refusals.inc()
             raise
-        return _row_of(new) if is_new else None
+        return None if made is None else _row_of(made)
+
+    def holds(self, execution_id: ExecutionId) -> bool:
+        """Tell if its end is still to be published."""
+        return self._executors.holds(execution_id)
 
     async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
         """Create top-level executions, durably and in one write."""
@@ -149,7 +153,7 @@ def _row_of(new: NewExecution) -> Summary:
         created_at=new.entries[0].created_at,
         changed_at=state.changed_at,
         version=state.version,
-        attempts=0,
+        attempts=int(state.status == "locked"),
         due_at=state.due_at,
         join_set=None,
         pause_reason=None,
@@ -158,6 +162,8 @@ def _row_of(new: NewExecution) -> Summary:
         labels=created.labels,
         priority=created.priority,
         tags=created.tags,
+        started_at=state.started_at,
+        executor_id=state.executor_id,
     )
 
 

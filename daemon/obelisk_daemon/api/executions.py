@@ -1,6 +1,6 @@
 """`/v1/executions`: submit, list, show, and the result."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
@@ -30,6 +30,8 @@ from obelisk_daemon.storage.records import ListFilter, Summary
 _SAME: Final = {
     200: ResponseSpec(ExecutionDocument, description="The same call is there already", generate_examples=False)
 }
+_Answer: TypeAlias = tuple[int, dict[str, Any]]
+"""A status, and the document of the answer."""
 _LONGEST_CHAIN: Final = 33
 """A failure and 32 causes: workflows are nested no deeper."""
 _NOT_YET: Final = {
@@ -105,19 +107,26 @@ async def submitted(services: Services, execution_id: ExecutionId, wanted: Submi
     return (201, made) if made is not None else (200, await shown(services, execution_id))
 
 
-async def result_of(
-    services: Services, execution_id: ExecutionId, wait: float, receive: Receive
-) -> tuple[int, dict[str, Any]]:
+async def result_of(services: Services, execution_id: ExecutionId, wait: float, receive: Receive) -> _Answer:
     """Wait for a result, as long as the client does; give the status and the document of the answer."""
 
-    async def read() -> tuple[Summary, bool]:
+    async def read() -> tuple[_Answer | None, bool]:
+        outcome = services.watcher.outcome(execution_id)
+        if outcome is not None:
+            return (200, result_json(outcome)), True
+        if services.engine.holds(execution_id):  # its end will be published: there is nothing to read before
+            return None, False
         summary = await services.reader.summary(execution_id)
-        return summary, summary.outcome is not None
+        return _answer_of(summary), summary.outcome is not None
 
-    summary = await poll(receive, services.watcher, (execution_id, "finished"), wait, read)
+    answer = await poll(receive, services.watcher, (execution_id, "finished"), wait, read)
+    return answer or _answer_of(await services.reader.summary(execution_id))
+
+
+def _answer_of(summary: Summary) -> _Answer:
     if summary.outcome is not None:
         return 200, result_json(summary.outcome)
-    return 202, {"execution_id": execution_id, "state": summary.status, "lifecycle": summary.lifecycle}
+    return 202, {"execution_id": summary.execution_id, "state": summary.status, "lifecycle": summary.lifecycle}
 
 
 ROUTES: Final = (submit_as, submit_new, list_executions, show, result, failure)

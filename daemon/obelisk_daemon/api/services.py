@@ -170,6 +170,10 @@ class Engine(Protocol):
         """
         ...
 
+    def holds(self, execution_id: ExecutionId) -> bool:
+        """Tell if a run of it is in this process, so that its end will be published."""
+        ...
+
     async def submit_many(self, calls: Sequence[NewCall]) -> Sequence[bool | CallerError]:
         """Create executions in one write: for each whether it is new, or how `submit` refuses it.
 

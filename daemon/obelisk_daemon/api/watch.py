@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
 from obelisk_daemon.errors import ObeliskError
+from obelisk_daemon.execution.outcome import Outcome
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import Change, StateChange
 
@@ -26,6 +27,8 @@ class Watch:
         self._until = until
         self._event = asyncio.Event()
         self._ended = False
+        self.outcome: Outcome | None = None
+        """What the execution has ended with meanwhile, if this process was told."""
 
     @property
     def ended(self) -> bool:
@@ -51,6 +54,8 @@ class Watch:
     def notify(self, change: Change) -> None:
         """Take note of a committed change."""
         finished = isinstance(change, StateChange) and change.status == "finished"
+        if isinstance(change, StateChange) and change.outcome is not None:
+            self.outcome = change.outcome
         if finished or self._until == "changed":
             self._event.set()
 
@@ -73,6 +78,11 @@ class Watcher:
         """Wake whoever watches the execution that changed."""
         for watch in self._watches.get(change.execution_id, ()):
             watch.notify(change)
+
+    def outcome(self, execution_id: ExecutionId) -> Outcome | None:
+        """Give what an execution has ended with since it is watched, if this process was told."""
+        watches = self._watches.get(execution_id, ())
+        return next((watch.outcome for watch in watches if watch.outcome is not None), None)
 
     @contextmanager
     def watching(self, execution_id: ExecutionId, until: Until) -> Iterator[Watch]:

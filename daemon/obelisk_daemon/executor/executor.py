@@ -243,7 +243,7 @@ class Executor:
 
     def _drop_ended(self, execution_id: ExecutionId) -> None:
         """Drop the run of what another host has ended. A run that has ended itself knows it."""
-        run = self._runs.get(execution_id)
+        run = self._runs.pop(execution_id, None)
         if run is not None and run.state.status != "finished":
             run.drop("conflict")
 
@@ -256,8 +256,12 @@ class Executor:
         self._slots.taken += 1
         return True
 
+    def holds(self, execution_id: ExecutionId) -> bool:
+        """Tell if a run of it is here, of which no end was published."""
+        return execution_id in self._runs
+
     def start_reserved(self, held: Held, created: Ticket) -> None:
-        """Start a child in the slot that was reserved for it."""
+        """Start a child, or what is submitted, in the slot that was reserved for it."""
         self._start(held, self.services.plan, created)
 
     def rest(self, run: Run) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 
 from obelisk_daemon.clock import Instant
+from obelisk_daemon.executor import submitting
 from obelisk_daemon.executor.cancellation import Canceller
 from obelisk_daemon.executor.executor import Executor
 from obelisk_daemon.executor.isolation import Isolation
@@ -12,7 +13,7 @@ from obelisk_daemon.executor.plan import ExecutorPlan
 from obelisk_daemon.executor.run import DropReason, Services
 from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId
-from obelisk_daemon.storage.records import Change, StateChange
+from obelisk_daemon.storage.records import Change, NewExecution, StateChange
 
 
 class Executors:
@@ -62,6 +63,14 @@ class Executors:
     def in_memory(self) -> dict[ExecutionId, int]:
         """Give the workflows that are in memory, and up to which `seq` each has all its responses."""
         return {one: heard for member in self.members for one, heard in member.in_memory.items()}
+
+    async def submit(self, new: NewExecution) -> NewExecution | None:
+        """Make a top-level execution; see `submitting`."""
+        return await submitting.submit(self.services.store, self.members, new)
+
+    def holds(self, execution_id: ExecutionId) -> bool:
+        """Tell if a run of it is in this process, of which no end was published."""
+        return any(member.holds(execution_id) for member in self.members)
 
     def note_room(self) -> None:
         """Look for what may run now, where only so many of a component run in the whole store."""

@@ -210,7 +210,7 @@ class Run:
             failures=() if end.failure is None else (end.failure,),
             may_have_delays=self.function.component.kind == "workflow",
         )
-        ticket = self.services.store.append(append, after=self.ahead_of, linger=response is not None)
+        ticket = self.services.store.append(append, after=self.ahead_of)
         self.neighbours.end(self)
         if response is not None:
             self.neighbours.run_ahead(response, ticket)

@@ -1,4 +1,4 @@
-"""What people are told of the queues and of who works on them."""
+"""What people are told of the queues, of who works on them, and of the room that the database takes."""
 
 import msgspec
 
@@ -34,3 +34,12 @@ class KnownExecutor(msgspec.Struct, frozen=True):
     seen_at: Instant
     running: int
     hot: int
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Bytes: of the database, of its write-ahead log, and of the disk that they are on."""
+
+    database: int
+    wal: int
+    disk: int
+    disk_free: int

@@ -14,7 +14,7 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Entry, Event, Res
 from obelisk_daemon.execution.outcome import FailureRecord, Returned
 from obelisk_daemon.execution.written import WrittenLog
 from obelisk_daemon.ids import DelayId, ExecutionId, FailureId, RunId
-from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue, Sizes
 from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
     Append,
@@ -30,7 +30,6 @@ from obelisk_daemon.storage.records import (
     Position,
     Progress,
     Release,
-    Sizes,
     Standing,
     StoredLog,
     Summary,
@@ -62,7 +61,20 @@ class Ticket(Protocol):
 
     @property
     def left_unlocked(self) -> Collection[ExecutionId]:
-        """Give, once it is durable, the children that were made but not locked: the active generation forbade it."""
+        """Give, once it is durable, what it did not lock: it was there, or the active generation forbade it."""
+        ...
+
+
+class Submission(Protocol):
+    """A submission that is queued."""
+
+    @property
+    def ticket(self) -> Ticket:
+        """Give the write that makes it, maybe with others."""
+        ...
+
+    async def outcome(self) -> bool:
+        """Wait, and answer, as `submit` does; what could not be written with the others is made without its lock."""
         ...
 
 
@@ -78,15 +90,18 @@ class ExecutionWriter(Protocol):
         """
         ...
 
+    def queue_submission(self, new: NewExecution) -> "Submission":
+        """Queue what `submit` writes. It may be locked by an executor, which has it as soon as that is durable."""
+        ...
+
     async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
         """Insert top-level executions in one transaction: for each what `submit` answers, or what it raises."""
         ...
 
-    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> Ticket:
+    def append(self, append: Append, *, after: Ticket | None = None) -> Ticket:
         """Queue what a run adds.
 
         With `after`, the write also fails when that earlier one failed: it was made by a guest that ran ahead.
-        `linger` lets one loop turn pass before the commit, for the parent's next request to share it.
         """
         ...
 

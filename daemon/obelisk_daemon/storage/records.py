@@ -133,7 +133,8 @@ class ResponseChange(msgspec.Struct, frozen=True):
 class StateChange(msgspec.Struct, frozen=True):
     """The state of an execution changed; this is what it is now. `is_held`: a run holds it or keeps it in memory.
 
-    `is_new`: it was made by this change; `has_begun`: a run of it was, by its lock.
+    `is_new`: it was made by this change; `has_begun`: a run of it was, by its lock. `outcome` is told in the process
+    that has ended it.
     """
 
     execution_id: ExecutionId
@@ -143,6 +144,7 @@ class StateChange(msgspec.Struct, frozen=True):
     is_held: bool
     is_new: bool = False
     has_begun: bool = False
+    outcome: Outcome | None = None
 
 
 Change: TypeAlias = ResponseChange | StateChange
@@ -300,15 +302,6 @@ class Census(msgspec.Struct, frozen=True):
     number: int
     due: int
     oldest_due_at: Instant | None
-
-
-class Sizes(msgspec.Struct, frozen=True):
-    """Bytes: of the database, of its write-ahead log, and of the disk that they are on."""
-
-    database: int
-    wal: int
-    disk: int
-    disk_free: int
 
 
 class Delay(msgspec.Struct, frozen=True):

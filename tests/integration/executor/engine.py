@@ -24,7 +24,7 @@ from obelisk_daemon.executor.timers import Timers
 from obelisk_daemon.ids import ExecutionId, IdSource
 from obelisk_daemon.storage.generations import Generation, StoredComponent
 from obelisk_daemon.storage.port import Store
-from obelisk_daemon.storage.records import Change, StateChange, Summary
+from obelisk_daemon.storage.records import Change, NewExecution, StateChange, Summary
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.upkeep import NewExecutor
 from obelisk_daemon.wasm.wasi.clocks import ActivityClock
@@ -79,11 +79,26 @@ class Daemon:
         wait: timedelta = timedelta(),
         labels: tuple[str, ...] = (),
     ) -> ExecutionId:
+        await self.executor.submit(self._new(ffqn, params, number, wait, labels))
+        return execution_id(number)
+
+    async def submit_elsewhere(self, ffqn: str, *params: object, number: int = 1) -> ExecutionId:
+        """Submit as another host does: it waits to be locked."""
+        await self.store.submit(self._new(ffqn, params, number))
+        return execution_id(number)
+
+    def _new(
+        self,
+        ffqn: str,
+        params: Sequence[object],
+        number: int,
+        wait: timedelta = timedelta(),
+        labels: tuple[str, ...] = (),
+    ) -> NewExecution:
         now = self.services.clock.now()
         event = created(self.services, self.services.plan.functions[ffqn], list(params), after(now, wait))
         event = msgspec.structs.replace(event, labels=labels)
-        await self.store.submit(new_execution(execution_id(number), event, now))
-        return execution_id(number)
+        return new_execution(execution_id(number), event, now, self.services.ids.failure())
 
     async def result(self, execution: ExecutionId) -> Outcome:
         """Wait for the end of an execution."""

@@ -18,7 +18,7 @@ from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.port import Ticket
 from obelisk_daemon.storage.records import Append
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import OK, execution_id, run_id
@@ -56,12 +56,12 @@ class Refusing:
         self.refused: list[Append] = []
         self.appends: list[Append] = []
 
-    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> Ticket:
+    def append(self, append: Append, *, after: Ticket | None = None) -> Ticket:
         self.appends.append(append)
         if not self.refused and self._chosen(append):
             self.refused.append(append)
             return self._refusal(self._store, append)
-        return self._store.append(append, after=after, linger=linger)
+        return self._store.append(append, after=after)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
@@ -268,7 +268,7 @@ async def slow_creation(
 
     async with lab.daemon(activity, FIBOA, over=over, max_running=max_running) as daemon:  # type: ignore[arg-type]
         assert await daemon.call(RUN, 10, 1, number=2) == OK  # the timers have looked: nothing else can be due
-        execution = await daemon.submit(RUN, 10, calls)
+        execution = await daemon.submit_elsewhere(RUN, 10, calls)
         await asyncio.to_thread(entered.wait, 20)
         yield daemon, execution, leave, refusing[0]
 

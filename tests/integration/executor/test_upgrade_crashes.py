@@ -34,10 +34,10 @@ class Mortal:
     def die_after(self, commits: int) -> None:
         self._left = commits
 
-    def append(self, append: Append, *, after: Ticket | None = None, linger: bool = False) -> Ticket:
+    def append(self, append: Append, *, after: Ticket | None = None) -> Ticket:
         if self._is_dead():
             return Never()
-        return self._store.append(append, after=after, linger=linger)
+        return self._store.append(append, after=after)
 
     async def lock(self, request: LockRequest) -> list[Held]:
         """Lock, which is a commit where it finds anything."""

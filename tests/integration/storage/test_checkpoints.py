@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from obelisk_daemon.storage.sql.writer import Transaction, WriteTicket
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import WriteTicket
 from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.committing import SqliteGroupCommit
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread

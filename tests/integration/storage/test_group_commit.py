@@ -14,7 +14,8 @@ from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
 from obelisk_daemon.storage.sql.store import SqlStore
-from obelisk_daemon.storage.sql.writer import MANY, Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import MANY
 from obelisk_daemon.storage.sqlite import committing
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from tests.building import (
@@ -73,7 +74,7 @@ async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqlStore) -
 async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqlStore) -> None:
     world = World(store)
     parent, before = await world.workflow(), store.writer.commits
-    first = store.append(parent.append(world.now), linger=True)
+    first = store.append(parent.append(world.now))
     await asyncio.sleep(0)
     second = store.append(parent.append(world.now, Finished(OK)))
     await asyncio.gather(first.durable(), second.durable())
@@ -83,7 +84,7 @@ async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(st
 async def test_a_write_that_lingers_alone_is_still_written(store: SqlStore) -> None:
     world = World(store)
     run = await world.start()
-    await asyncio.wait_for(store.append(run.append(world.now, Finished(OK)), linger=True).durable(), 10)
+    await asyncio.wait_for(store.append(run.append(world.now, Finished(OK))).durable(), 10)
 
 
 def refuse(_: Transaction) -> None:

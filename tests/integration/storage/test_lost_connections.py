@@ -13,7 +13,8 @@ from obelisk_daemon.storage.postgres.connection import PostgresConnection
 from obelisk_daemon.storage.postgres.queries import WRITING
 from obelisk_daemon.storage.postgres.schema import prepare
 from obelisk_daemon.storage.sql.connection import Connection
-from obelisk_daemon.storage.sql.writer import Transaction, WriteTicket
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import WriteTicket
 
 pytestmark = pytest.mark.anyio
 WRITER = "writer-1"

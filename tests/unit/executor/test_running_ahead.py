@@ -51,7 +51,7 @@ class RecordingStore:
         self.appends: list[tuple[Append, object]] = []
         self.tickets: list[ManualTicket] = []
 
-    def append(self, append: Append, *, after: object = None, linger: bool = False) -> ManualTicket:
+    def append(self, append: Append, *, after: object = None) -> ManualTicket:
         self.appends.append((append, after))
         self.tickets.append(ManualTicket())
         return self.tickets[-1]

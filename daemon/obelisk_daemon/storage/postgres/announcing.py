@@ -67,6 +67,8 @@ class Announcer:
         if len(self._waiting) >= _MOST:
             self._overflown = True
             return
+        if isinstance(change, StateChange) and change.outcome is not None:
+            change = msgspec.structs.replace(change, outcome=None)
         self._waiting.append(change)
         self._some.set()
 

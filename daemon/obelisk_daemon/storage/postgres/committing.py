@@ -17,7 +17,9 @@ from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.postgres.connecting import PATIENCE, PostgresThread
 from obelisk_daemon.storage.postgres.connection import PostgresConnection
 from obelisk_daemon.storage.records import VersionConflictError
-from obelisk_daemon.storage.sql.writer import GENERATION, MANY, GroupLostError, Transaction, WriteTicket
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.unwritten import Unwritten
+from obelisk_daemon.storage.sql.writer import GENERATION, MANY, GroupLostError, WriteTicket
 
 _Group: TypeAlias = Sequence[WriteTicket[Any]]
 _Begun: TypeAlias = tuple[WriteTicket[Any], Transaction]
@@ -121,10 +123,11 @@ class _RefusedError(Exception):
 def _run_all(connection: PostgresConnection, group: _Group) -> None:
     """Send all, then look at the answers that nothing depended on: most groups wait once."""
     begun: list[_Begun] = []
-    newest = connection.execute("generation_in_force")
+    newest, unwritten = connection.execute("generation_in_force"), Unwritten(connection)
     try:
         for ticket in group:
-            _run(connection, ticket, begun)
+            _run(connection, ticket, unwritten, begun)
+        unwritten.write()
         connection.settle()
     except psycopg.Error:
         # what PostgreSQL refuses may follow from what was not there to be changed: then that is what went wrong
@@ -136,16 +139,16 @@ def _run_all(connection: PostgresConnection, group: _Group) -> None:
     _look(begun)
 
 
-def _run(connection: PostgresConnection, ticket: WriteTicket[Any], begun: list[_Begun]) -> None:
+def _run(connection: PostgresConnection, ticket: WriteTicket[Any], unwritten: Unwritten, begun: list[_Begun]) -> None:
     ticket.error = ticket.result = None
     if ticket.after is not None and ticket.after.error is not None:
         ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
         return
-    transaction = Transaction(connection, looks_later=True)
+    transaction = Transaction(connection, unwritten, looks_later=True)
+    ticket.takes(transaction)
     begun.append((ticket, transaction))
     with _refusals_of(ticket):
         ticket.result = ticket.work(transaction)
-    ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
 
 
 def _look(begun: Sequence[_Begun]) -> None:

@@ -7,12 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.metrics import Metrics, StorageMetrics
+from obelisk_daemon.storage.capacity import Sizes
 from obelisk_daemon.storage.postgres.announcing import Announcer
 from obelisk_daemon.storage.postgres.committing import PostgresGroupCommit
 from obelisk_daemon.storage.postgres.connecting import PostgresThread, Target
 from obelisk_daemon.storage.postgres.queries import WRITING
 from obelisk_daemon.storage.postgres.schema import prepare
-from obelisk_daemon.storage.records import Change, Sizes
+from obelisk_daemon.storage.records import Change
 from obelisk_daemon.storage.sql.connection import Connection
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore

@@ -6,8 +6,8 @@ import msgspec
 
 from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.execution.divergence import HOST_ABI
-from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Locked, Paused
-from obelisk_daemon.execution.state import State, fold
+from obelisk_daemon.execution.events import CancellationRequested, ChildFinished, ComponentUpgraded, Paused
+from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, RunId
 from obelisk_daemon.storage.records import (
     Append,
@@ -18,40 +18,34 @@ from obelisk_daemon.storage.records import (
     Recorded,
     VersionConflictError,
 )
-from obelisk_daemon.storage.sql import queueing, rows, writes
-from obelisk_daemon.storage.sql.connection import Cursor
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql import locking, queueing, rows, writes
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.unwritten import HOT_GRACE
 
 
-def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
-    """Write what a run adds, if it still holds its execution at the version it thinks; give the children left unlocked.
-
-    A child that its executor has locked by the rules of an outdated generation is made, but waits to be locked again.
-    """
+def append(tx: Transaction, made: Append) -> None:
+    """Write what a run adds, if it still holds its execution at the version it thinks."""
     assert made.state.status != "blocked" or made.awaits is not None, "nothing would ever wake it"
-    before = made.state.version - len(made.entries)
-    values = (*rows.projection(made.state), _missing(made), made.execution_id, before, made.run_id)
-    updated = tx.execute("update_by_run", values)
-    tx.look(lambda: _require_one(made.execution_id, updated))
-    rows.insert_events(tx, made.execution_id, made.entries)
-    left_unlocked = _insert_children(tx, made.children)
+    added, at = tx.unwritten, made.state.changed_at
+    added.update(tx, (made.execution_id, made.run_id), made.entries, made.state, _missing(made))
+    for child in made.children:
+        tx.unwritten.insert(tx, *locking.as_allowed(tx, child))
     for new in made.scheduled:
-        queueing.schedule(tx, new, made.state.changed_at)
+        queueing.schedule(tx, new, at)
     for join_set, delay in made.delays:
-        timed = (delay.due_at, made.state.changed_at)
-        tx.execute("insert_delay", (delay.delay_id, made.execution_id, join_set, *timed))
-    _insert_details(tx, made)
+        added.delay(made.execution_id, join_set, delay, at)
+    _add_details(tx, made)
     if made.state.status == "finished" and made.may_have_delays:
-        tx.execute("delete_delays_of", (made.execution_id,))
+        added.no_delays(made.execution_id)
     state = made.state if made.awaits is None or made.awaits.is_new else _await(tx, made, made.awaits)
     tx.changes.append(rows.change_of(made.execution_id, state))
     for delay_id in made.cancelled_delays:
-        writes.cancel_delay(tx, delay_id, made.state.changed_at)
+        writes.cancel_delay(tx, delay_id, at)
     for child_id in made.cancelled_children:
-        _request_end(tx, child_id, made.state.changed_at)
+        _request_end(tx, child_id, at)
     _answer_for_stillborn(tx, made.children)
     if made.response is not None:
-        writes.respond(tx, made.response)
+        added.answer(tx, made.response)
     if made.state.run_id is None and made.held is not None:
         held = made.held
         tx.recorded.append(
@@ -64,36 +58,6 @@ def append(tx: Transaction, made: Append) -> tuple[ExecutionId, ...]:
                 locked_at=held.state.changed_at,
             )
         )
-    return left_unlocked
-
-
-def _require_one(execution_id: ExecutionId, updated: Cursor) -> None:
-    if updated.rowcount != 1:
-        raise VersionConflictError(execution_id)
-
-
-def _insert_children(tx: Transaction, children: Sequence[NewExecution]) -> tuple[ExecutionId, ...]:
-    left_unlocked = []
-    for child in children:
-        rank = _rank_of_locked(tx, child) if child.state.status == "locked" else None
-        if rank is None and child.state.status == "locked":
-            left_unlocked.append(child.execution_id)
-            child = msgspec.structs.replace(child, entries=child.entries[:1], state=fold(child.entries[:1]))  # noqa: PLW2901
-        rows.insert_execution(tx, child, rank)
-    return tuple(left_unlocked)
-
-
-def _rank_of_locked(tx: Transaction, child: NewExecution) -> int | None:
-    """Give the rank of a child that its executor has locked; None if that was by the rules of another generation."""
-    locked = child.entries[-1].event
-    assert isinstance(locked, Locked)
-    values, ranks = (child.created.ffqn, locked.digest, locked.generation), tx.connection.ranks
-    if values not in ranks:
-        row = tx.execute("rank_of_locked_child", values).fetchone()
-        if row is None:
-            return None
-        ranks[values] = int(row["rank"])
-    return ranks[values]
 
 
 def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> None:
@@ -102,26 +66,22 @@ def _answer_for_stillborn(tx: Transaction, children: Sequence[NewExecution]) -> 
         if child.state.outcome is not None and child.created.parent is not None:
             parent_id, join_set = child.created.parent
             finished = ChildFinished(child.execution_id, child.state.outcome)
-            writes.respond(tx, NewResponse(parent_id, join_set, child.state.changed_at, finished))
+            tx.unwritten.answer(tx, NewResponse(parent_id, join_set, child.state.changed_at, finished))
 
 
-def _insert_details(tx: Transaction, made: Append) -> None:
+def _add_details(tx: Transaction, made: Append) -> None:
     _note_failed_code(tx, made)
     if made.logs:
-        _insert_lines(tx, made.execution_id, made.run_id, made.logs)
+        tx.unwritten.lines(made.execution_id, made.run_id, made.logs)
     for failure in made.failures:
-        rows.insert_failure(tx, made.execution_id, failure)
-
-
-def _insert_lines(tx: Transaction, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
-    tx.executemany("insert_log_line", [(execution_id, run_id, one.created_at, one.level, one.message) for one in lines])
+        tx.unwritten.failure(made.execution_id, failure)
 
 
 def keep_lines(tx: Transaction, execution_id: ExecutionId, run_id: RunId, lines: Sequence[LogLine]) -> None:
     """Write log lines of a run that still holds its execution."""
     if tx.execute("is_held_by", (execution_id, run_id)).fetchone() is None:
         raise VersionConflictError(execution_id)
-    _insert_lines(tx, execution_id, run_id, lines)
+    tx.unwritten.lines(execution_id, run_id, lines)
 
 
 def rows_of(made: Append) -> int:
@@ -140,7 +100,7 @@ def _await(tx: Transaction, made: Append, awaits: Awaits) -> State:
     (answered,) = tx.execute("count_responses", (made.execution_id, awaits.join_set)).fetchone()
     missing = awaits.needed - answered
     at = made.state.changed_at
-    due_at = at if made.state.executor_id is None else after(at, writes.HOT_GRACE)
+    due_at = at if made.state.executor_id is None else after(at, HOT_GRACE)
     tx.execute("await_responses", {"missing": missing, "due_at": due_at, "execution_id": made.execution_id})
     return made.state if missing > 0 else msgspec.structs.replace(made.state, status="pending_at", due_at=due_at)
 

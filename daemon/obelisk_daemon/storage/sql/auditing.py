@@ -4,7 +4,7 @@ from typing import Final
 
 from obelisk_daemon.storage.audit import KEPT, KEPT_REFUSED, AuditEntry, AuditFilter, AuditOutcome, AuditRow
 from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 _TIDY_EVERY: Final = 256
 """Rows after which those over the bound go."""

@@ -45,17 +45,21 @@ class Cursor(Protocol):
         ...
 
 
-class Connection(Protocol):
+class Asked(Protocol):
+    """What runs statements: a connection, or a transaction on it."""
+
+    def execute(self, name: str, values: Values = (), /) -> Cursor:
+        """Run the statement of a name."""
+        ...
+
+
+class Connection(Asked, Protocol):
     """A connection to the database, on its thread.
 
     `ranks` are answers of `rank_of_locked_child`, by its values, as long as they hold.
     """
 
     ranks: dict[tuple[str, str, int], int]
-
-    def execute(self, name: str, values: Values = (), /) -> Cursor:
-        """Run the statement of a name."""
-        ...
 
     def tuples(self, name: str, values: Values = (), /) -> list[Any]:
         """Run the statement of a name, and give its rows as plain tuples: half the work, where there are many."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from obelisk_daemon.errors import CallerError, OutcomeUnknownError
 from obelisk_daemon.storage.records import NewExecution
-from obelisk_daemon.storage.sql import queueing
+from obelisk_daemon.storage.sql import locking, queueing
 from obelisk_daemon.storage.sql.writer import Writer, WriteTicket
 
 _MOST: Final = 250
@@ -34,6 +34,37 @@ class _Gathered:
         return len(self.many) - 1
 
 
+class QueuedSubmission:
+    """A submission that is written with others, by the `ticket`."""
+
+    def __init__(self, writer: Writer, gathered: _Gathered, new: NewExecution) -> None:
+        self.ticket = gathered.ticket
+        self._writer = writer
+        self._gathered = gathered
+        self._new = new
+        self._place = gathered.add(new)
+
+    async def outcome(self) -> bool:
+        """Wait until it is durable; False where it is there already."""
+        try:
+            done = (await self.ticket.outcome())[self._place]
+        except OutcomeUnknownError:
+            raise
+        except Exception:
+            is_held = self._new.state.status == "locked"
+            if len(self._gathered.many) == 1 and not is_held:
+                raise
+            return await self._alone()  # another one may be at fault, or too large for what room there is
+        if isinstance(done, CallerError):
+            raise done
+        return done
+
+    async def _alone(self) -> bool:
+        """Write it in a transaction of its own. It waits to be locked: whoever had it has given it up."""
+        new = locking.unlocked(self._new)
+        return await self._writer.queue(lambda tx: queueing.submit(tx, new), rows=_ROWS).outcome()
+
+
 class Submissions:
     """Gathers what is submitted until the writer takes it."""
 
@@ -41,23 +72,8 @@ class Submissions:
         self._writer = writer
         self._gathered: _Gathered | None = None
 
-    async def submit(self, new: NewExecution) -> bool:
-        """Insert a top-level execution, once, in one transaction with others that come at the same time."""
-        gathered = self._gathered
-        if gathered is None or not gathered.is_open:
-            gathered = self._gathered = _Gathered(self._writer)
-        place = gathered.add(new)
-        try:
-            done = (await gathered.ticket.outcome())[place]
-        except OutcomeUnknownError:
-            raise
-        except Exception:
-            if len(gathered.many) == 1:
-                raise
-            return await self._alone(new)  # another one may be at fault, or too large for what room there is
-        if isinstance(done, CallerError):
-            raise done
-        return done
-
-    async def _alone(self, new: NewExecution) -> bool:
-        return await self._writer.queue(lambda tx: queueing.submit(tx, new), rows=_ROWS).outcome()
+    def add(self, new: NewExecution) -> QueuedSubmission:
+        """Have a top-level execution inserted, once, in one transaction with others that come at the same time."""
+        if self._gathered is None or not self._gathered.is_open:
+            self._gathered = _Gathered(self._writer)
+        return QueuedSubmission(self._writer, self._gathered, new)

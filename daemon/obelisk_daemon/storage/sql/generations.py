@@ -8,7 +8,8 @@ from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.generations import AllowedFunction, Generation, Proposal, QueueLimit, StoredComponent
 from obelisk_daemon.storage.sql import rows, steering
 from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import GENERATION, Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import GENERATION
 
 
 def activate(

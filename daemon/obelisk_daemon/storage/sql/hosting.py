@@ -6,7 +6,7 @@ from obelisk_daemon.clock import Instant, after
 from obelisk_daemon.errors import NotFoundError
 from obelisk_daemon.storage.hosts import Beat, Heard, KnownHost, NewHost, Offered
 from obelisk_daemon.storage.sql.connection import Connection
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER
 
 

@@ -11,12 +11,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from obelisk_daemon.execution.events import Entry
+from obelisk_daemon.execution.events import Entry, Locked
+from obelisk_daemon.execution.state import fold
 from obelisk_daemon.ids import ExecutionId, RunId
-from obelisk_daemon.storage.records import Held, LockRequest, Recorded, Runnable
+from obelisk_daemon.storage.records import Held, LockRequest, NewExecution, Recorded, Runnable
 from obelisk_daemon.storage.sql import rows, writes
 from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 _PAST_ALL_LABELS: Final = "\U0010ffff"
 _Known: TypeAlias = Mapping[str, Mapping[str, Runnable]]
@@ -62,6 +63,37 @@ def lock_one(tx: Transaction, request: LockRequest, row: Row, run_id: RunId) -> 
         return None
     taken = _Lane(tx, request.abi, [_Queue(rule, [row])], known[rule["ffqn"]]).next(_Room(tx))
     return None if taken is None else _lock(tx, request, taken, run_id)
+
+
+def as_allowed(tx: Transaction, new: NewExecution) -> tuple[NewExecution, int | None]:
+    """Give what its executor has locked as it made it, with its rank, where the rules of its generation still hold.
+
+    Else it waits to be locked again, and nobody knows its rank.
+    """
+    if new.state.status != "locked":
+        return new, None
+    rank = _rank_of_locked(tx, new)
+    if rank is not None:
+        return new, rank
+    tx.left_unlocked.append(new.execution_id)
+    return unlocked(new), None
+
+
+def unlocked(new: NewExecution) -> NewExecution:
+    """Give it as it is without a lock."""
+    return msgspec.structs.replace(new, entries=new.entries[:1], state=fold(new.entries[:1]))
+
+
+def _rank_of_locked(tx: Transaction, new: NewExecution) -> int | None:
+    locked = new.entries[-1].event
+    assert isinstance(locked, Locked)
+    values, ranks = (new.created.ffqn, locked.digest, locked.generation), tx.connection.ranks
+    if values not in ranks:
+        row = tx.connection.execute("rank_of_locked_child", values).fetchone()
+        if row is None:
+            return None
+        ranks[values] = int(row["rank"])
+    return ranks[values]
 
 
 def _lock(tx: Transaction, request: LockRequest, taken: _Taken, run_id: RunId) -> Held:

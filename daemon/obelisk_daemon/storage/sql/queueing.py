@@ -10,48 +10,70 @@ from obelisk_daemon.execution.events import Created
 from obelisk_daemon.execution.outcome import FailureKind, FailureRecord
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import NewExecution
-from obelisk_daemon.storage.sql import rows, writes
+from obelisk_daemon.storage.sql import locking, rows, writes
 from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 
 def submit(tx: Transaction, new: NewExecution) -> bool:
-    """Insert a top-level execution, once."""
+    """Insert a top-level execution, once; as locked, if its executor may still lock it."""
     if _is_there(tx, new):
+        if new.state.status == "locked":
+            tx.left_unlocked.append(new.execution_id)
         return False
     if tx.execute("is_allowed", (new.created.ffqn,)).fetchone() is None:
         raise CallerError("function_not_found", f"the active generation has no {new.created.ffqn} any more")
-    problem = _make_room(tx, new)
+    new, rank = _as_allowed(tx, new)
+    problem = _make_room(tx, new) if rows.is_queued(new.state) else None
     if problem is not None:
         raise QueueFullError("queue_full", problem)
-    rows.insert_execution(tx, new)
+    tx.unwritten.insert(tx, new, rank)
     return True
 
 
 def submit_many(tx: Transaction, many: Sequence[NewExecution]) -> list[bool | CallerError]:
     """Insert top-level executions, each once; one that is refused stops no other one."""
-    if not _all_welcome(tx, many):
+    if not _are_new(tx, many):
         return [_submitted(tx, new) for new in many]
-    rows.insert_executions(tx, many)
+    allowed = [_as_allowed(tx, new) for new in many]
+    if not _are_welcome(tx, [new for new, _ in allowed if rows.is_queued(new.state)]):
+        return [_submitted(tx, new) for new in many]
+    for new, rank in allowed:
+        tx.unwritten.insert(tx, new, rank)
     return [True] * len(many)
 
 
-def _all_welcome(tx: Transaction, many: Sequence[NewExecution]) -> bool:
-    """Tell if none is there yet, and all may run and wait: then there is nothing to look at for each."""
+def _are_new(tx: Transaction, many: Sequence[NewExecution]) -> bool:
     ids = {new.execution_id for new in many}
-    if len(ids) < len(many) or tx.execute("executions_of", (json.dumps(list(ids)),)).fetchone() is not None:
+    if len(ids) < len(many) or any(tx.unwritten.has(execution_id) for execution_id in ids):
         return False
-    functions = {new.created.ffqn for new in many}
+    return tx.connection.execute("executions_of", (json.dumps(list(ids)),)).fetchone() is None
+
+
+def _are_welcome(tx: Transaction, waiting: Sequence[NewExecution]) -> bool:
+    """Tell if all may run and wait: then there is nothing to look at for each."""
+    functions = {new.created.ffqn for new in waiting}
     if any(tx.execute("is_allowed", (ffqn,)).fetchone() is None for ffqn in functions):
         return False
-    limits = [limit for component in {new.created.component for new in many} for limit in _limits(tx, component)]
-    return all(limit["waiting"] + len(many) <= limit["max_pending"] for limit in limits)
+    limits = [limit for component in {new.created.component for new in waiting} for limit in _limits(tx, component)]
+    return all(limit["waiting"] + len(waiting) <= limit["max_pending"] for limit in limits)
+
+
+def _as_allowed(tx: Transaction, new: NewExecution) -> tuple[NewExecution, int | None]:
+    """Do what `locking.as_allowed` does; nor does an executor that was declared dead lock anything."""
+    executor_id = new.state.executor_id
+    if executor_id is not None and tx.connection.execute("is_alive", (executor_id,)).fetchone() is None:
+        tx.left_unlocked.append(new.execution_id)
+        return locking.unlocked(new), None
+    new, rank = locking.as_allowed(tx, new)
+    return new, rank if new.created.priority is None else None
 
 
 def _submitted(tx: Transaction, new: NewExecution) -> bool | CallerError:
     try:
         return submit(tx, new)
     except CallerError as refused:  # before anything of it was written
+        tx.left_unlocked.append(new.execution_id)
         return refused
 
 
@@ -60,7 +82,7 @@ def schedule(tx: Transaction, new: NewExecution, at: Instant) -> None:
     if _is_there(tx, new):
         return
     problem = _make_room(tx, new) if new.state.status == "pending_at" else None
-    rows.insert_execution(tx, new)
+    tx.unwritten.insert(tx, new)
     if problem is not None:
         record = _record(new, "rejected", problem)
         writes.finish_from_outside(tx, new.execution_id, new.state, record, at)

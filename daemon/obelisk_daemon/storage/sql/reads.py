@@ -13,7 +13,7 @@ from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.written import WrittenLog, entry_of, response_of
 from obelisk_daemon.ids import ExecutionId, FailureId, RunId
 from obelisk_daemon.storage.audit import AuditFilter, AuditRow
-from obelisk_daemon.storage.capacity import KnownExecutor, Queue
+from obelisk_daemon.storage.capacity import KnownExecutor, Queue, Sizes
 from obelisk_daemon.storage.generations import GenerationRow, Newest, WorkInProgress
 from obelisk_daemon.storage.hosts import KnownHost
 from obelisk_daemon.storage.records import (
@@ -23,7 +23,6 @@ from obelisk_daemon.storage.records import (
     LogLine,
     Position,
     Progress,
-    Sizes,
     Standing,
     StoredLog,
     Summary,

@@ -11,7 +11,7 @@ from obelisk_daemon.execution.suspicion import quarantine, shared_at
 from obelisk_daemon.ids import ExecutionId, ExecutorId, RunId
 from obelisk_daemon.storage.records import StateChange
 from obelisk_daemon.storage.sql import rows, suspects, writes
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.upkeep import FORGOTTEN_AFTER, LostEnding, LostRun, NewExecutor
 
 

@@ -15,7 +15,7 @@ from obelisk_daemon.clock import Instant
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.retention import Removed, Window
 from obelisk_daemon.storage.sql.connection import Connection, Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 _PARTS: Final = ("forget_responses", "forget_delays", "forget_failed_digests", "forget_suspects", "forget_events")
 """What is deleted of whole executions in one go, before their rows."""

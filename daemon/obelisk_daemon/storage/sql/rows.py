@@ -1,8 +1,6 @@
 """Rows of the tables as the values of the port, and back."""
 
 import json
-from collections import Counter
-from collections.abc import Sequence
 
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.errors import NotFoundError
@@ -11,9 +9,8 @@ from obelisk_daemon.execution.events import Created, Entry, Event, Response
 from obelisk_daemon.execution.outcome import Evidence, FailureRecord, Outcome, ending_of
 from obelisk_daemon.execution.state import State
 from obelisk_daemon.ids import ExecutionId, RunId
-from obelisk_daemon.storage.records import LogLine, NewExecution, Recorded, StateChange, Summary
-from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.records import LogLine, NewExecution, StateChange, Summary
+from obelisk_daemon.storage.sql.connection import Asked, Row
 
 
 def state_of(row: Row) -> State:
@@ -107,76 +104,50 @@ def tags_of(text: str | None) -> dict[str, str]:
     return {} if text is None else json.loads(text)
 
 
-def insert_execution(tx: Transaction, new: NewExecution, rank: int | None = None) -> None:
-    """Insert the row and the first events of an execution; its rank is looked up where it isn't known."""
-    insert_executions(tx, (new,), rank)
-
-
-def insert_executions(tx: Transaction, many: Sequence[NewExecution], rank: int | None = None) -> None:
-    """Insert executions of one rank, or of those that are looked up, each statement for all of them."""
-    tx.executemany("insert_execution", [_row(new, rank) for new in many])
-    tags = [(*tag, new.entries[0].created_at, new.execution_id) for new in many for tag in new.created.tags.items()]
-    if tags:
-        tx.executemany("insert_tag", tags)
-    queued = Counter(new.created.component for new in many if is_queued(new.state))
-    if queued:
-        tx.executemany("count_queued", list(queued.items()))
-    tx.executemany("insert_event", [row for new in many for row in _event_rows(new.execution_id, new.entries)])
-    for new in many:
-        if new.failure is not None:
-            insert_failure(tx, new.execution_id, new.failure)
-        tx.changes.append(change_of(new.execution_id, new.state, is_new=True))
-        tx.recorded.append(Recorded(new.execution_id, new.created, new.entries[0].created_at, new.entries, new.state))
-
-
-def _row(new: NewExecution, rank: int | None) -> tuple[object, ...]:
+def of_execution(new: NewExecution, state: State, rank: int | None, missing: int, answered: int) -> tuple[object, ...]:
+    """Give the values of a new row that is in a state by the time it is written."""
     created = new.created
     parent_id, parent_join_set = created.parent or (None, None)
     return (
         new.execution_id,
         created.ffqn,
         created.component,
-        new.state.digest,
+        state.digest,
         parent_id,
         parent_join_set,
         ",".join(created.labels),
         created.priority,
         rank,
         new.entries[0].created_at,
-        *projection(new.state)[1:],
+        *projection(state)[1:],
         json.dumps(created.tags, ensure_ascii=False) if created.tags else None,
+        missing,
+        answered,
     )
 
 
-def is_queued(state: State) -> bool:
+def is_queued(state: State | None) -> bool:
     """Tell if an execution waits and was never started: that is what `max_pending` counts."""
-    return state.status == "pending_at" and state.started_at is None
+    return state is not None and state.status == "pending_at" and state.started_at is None
 
 
-def insert_failure(tx: Transaction, execution_id: ExecutionId, failure: FailureRecord) -> None:
-    """Keep a failure in full."""
+def of_failure(execution_id: ExecutionId, failure: FailureRecord) -> tuple[object, ...]:
+    """Give the values of a failure."""
     evidence = None if failure.evidence == Evidence() else codec.encode(failure.evidence)
     values = (failure.failure_id, execution_id, failure.kind, failure.message, failure.backtrace, failure.cause)
-    tx.execute("insert_failure", (*values, evidence))
-
-
-def insert_events(tx: Transaction, execution_id: ExecutionId, entries: tuple[Entry, ...]) -> None:
-    """Insert events; a version that is there already is an error of ours."""
-    tx.executemany("insert_event", _event_rows(execution_id, entries))
-
-
-def _event_rows(execution_id: ExecutionId, entries: tuple[Entry, ...]) -> list[tuple[object, ...]]:
-    return [(execution_id, e.version, e.created_at, codec.encode(e.event)) for e in entries]
+    return (*values, evidence)
 
 
 def change_of(execution_id: ExecutionId, state: State, *, is_new: bool = False) -> StateChange:
     """Give what is published of a state."""
     has_begun = state.locked_version == state.version - 1
     is_held = state.run_id is not None
-    return StateChange(execution_id, state.status, state.lifecycle, state.due_at, is_held, is_new, has_begun)
+    return StateChange(
+        execution_id, state.status, state.lifecycle, state.due_at, is_held, is_new, has_begun, state.outcome
+    )
 
 
-def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
+def read_state(tx: Asked, execution_id: ExecutionId) -> State:
     """Read the current projection inside a writer transaction.
 
     Raises:
@@ -188,7 +159,7 @@ def read_state(tx: Transaction, execution_id: ExecutionId) -> State:
     return state_of(row)
 
 
-def read_created(tx: Transaction, execution_id: ExecutionId) -> tuple[Instant, Created]:
+def read_created(tx: Asked, execution_id: ExecutionId) -> tuple[Instant, Created]:
     """Read the first event, and when it was written."""
     row = tx.execute("created_event", (execution_id,)).fetchone()
     event = codec.decode_event(row["body"])

@@ -9,7 +9,7 @@ from obelisk_daemon.execution.events import ComponentUpgraded, Paused, Unlocked,
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import DelayId, ExecutionId
 from obelisk_daemon.storage.sql import rows, writes
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 
 def pause(tx: Transaction, execution_id: ExecutionId, at: Instant) -> bool:

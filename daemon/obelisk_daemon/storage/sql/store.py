@@ -51,9 +51,10 @@ from obelisk_daemon.storage.sql import (
     suspects,
     writes,
 )
-from obelisk_daemon.storage.sql.gathering import Submissions
+from obelisk_daemon.storage.sql.gathering import QueuedSubmission, Submissions
 from obelisk_daemon.storage.sql.reads import Reads
-from obelisk_daemon.storage.sql.writer import MANY, GroupCommit, Transaction, Writer, WriteTicket
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import MANY, GroupCommit, Writer, WriteTicket
 from obelisk_daemon.storage.suspects import Alone
 from obelisk_daemon.storage.upkeep import LostEnding, LostRun, NewExecutor
 
@@ -100,7 +101,11 @@ class SqlStore:
 
     async def submit(self, new: NewExecution) -> bool:
         """Insert a top-level execution, once."""
-        return await self._submissions.submit(new)
+        return await self.queue_submission(new).outcome()
+
+    def queue_submission(self, new: NewExecution) -> QueuedSubmission:
+        """Queue a top-level execution, to be inserted once."""
+        return self._submissions.add(new)
 
     async def submit_many(self, many: Sequence[NewExecution]) -> list[bool | CallerError]:
         """Insert top-level executions, each once."""
@@ -108,16 +113,13 @@ class SqlStore:
             return []
         return await self._write(lambda tx: queueing.submit_many(tx, many))
 
-    def append(
-        self, append: Append, *, after: Ticket | None = None, linger: bool = False
-    ) -> WriteTicket[tuple[ExecutionId, ...]]:
+    def append(self, append: Append, *, after: Ticket | None = None) -> WriteTicket[None]:
         """Queue what a run adds."""
         assert after is None or isinstance(after, WriteTicket)
         return self.writer.queue(
             lambda tx: appending.append(tx, append),
             subject=append.execution_id,
             after=after,
-            linger=linger,
             rows=appending.rows_of(append),
         )
 

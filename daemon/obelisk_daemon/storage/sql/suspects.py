@@ -8,7 +8,7 @@ from obelisk_daemon.execution.suspicion import after_death as known_after_death
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import Held, LockRequest
 from obelisk_daemon.storage.sql import locking
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.suspects import Alone
 from obelisk_daemon.storage.upkeep import LostRun
 

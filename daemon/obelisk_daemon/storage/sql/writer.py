@@ -14,39 +14,19 @@ from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnav
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.metrics import StorageMetrics
 from obelisk_daemon.storage.records import Change, DelayEnded, Observer, Recorded, Subscriber, VersionConflictError
-from obelisk_daemon.storage.sql.connection import Connection
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 T = TypeVar("T")
 _LOG: Final = logging.getLogger(__name__)
 _LARGEST_GROUP: Final = 1_000
+_IDLE_TURNS: Final = 8
+"""Turns of the loop that nobody adds anything in, before a group is committed: a step of a workflow takes a few."""
+_LONGEST_GATHERING: Final = 0.01
+"""Seconds that a group waits for more at most."""
 MANY: Final = 1 << 20
 """Rows of a transaction where nobody knows how many."""
 GENERATION: Final = "generation"
 """What an activation guards; on a database of several hosts every group of transactions shares in it."""
-
-
-class Transaction:
-    """A logical transaction in progress, on the writer's thread."""
-
-    def __init__(self, connection: Connection, *, looks_later: bool = False) -> None:
-        self.connection = connection
-        self._looks_later = looks_later
-        self.looks: list[Callable[[], None]] = []
-        """What is still to be done with answers before the commit, in order."""
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.changes: list[Change] = []
-        self.recorded: list[Recorded | DelayEnded] = []
-
-    def look(self, look: Callable[[], None]) -> None:
-        """Look at an answer that nothing here depends on: at once, or before the commit where waiting is dear.
-
-        What it raises undoes the whole transaction, also what was written after.
-        """
-        if self._looks_later:
-            self.looks.append(look)
-        else:
-            look()
 
 
 class WriteTicket(Generic[T]):
@@ -67,10 +47,16 @@ class WriteTicket(Generic[T]):
         self.result: T | None = None
         self.changes: list[Change] = []
         self.recorded: list[Recorded | DelayEnded] = []
+        self.left_unlocked: Collection[ExecutionId] = ()
         self.is_taken = False
         """The writer is at it, or was: nothing can be added to what it does."""
         self._is_settled = False
         self._then: list[Callable[[], None]] = []
+
+    def takes(self, transaction: Transaction) -> None:
+        """Have what the transaction tells."""
+        self.changes, self.recorded = transaction.changes, transaction.recorded
+        self.left_unlocked = transaction.left_unlocked
 
     async def durable(self) -> None:
         """Wait for the commit; cancelling the wait doesn't cancel the write."""
@@ -85,11 +71,6 @@ class WriteTicket(Generic[T]):
         """Wait for the commit and give what the transaction answered."""
         await self.durable()
         return self.result  # type: ignore[return-value]
-
-    @property
-    def left_unlocked(self) -> Collection[ExecutionId]:
-        """Give the children that an append was not allowed to lock."""
-        return self.result if isinstance(self.result, tuple) else ()
 
     def when_settled(self, act: Callable[[], None]) -> None:
         """Act once it is durable or has failed; at once where it is so already."""
@@ -155,7 +136,6 @@ class Writer:
         metrics.waiting.watch(lambda: len(self._queue))
         self._queue: list[WriteTicket[Any]] = []
         self._wake = asyncio.Event()
-        self._linger = False
         self._stopping = False
         self._broken: OutcomeUnknownError | None = None
         self.commits = 0
@@ -166,7 +146,6 @@ class Writer:
         *,
         subject: ExecutionId | None = None,
         after: WriteTicket[Any] | None = None,
-        linger: bool = False,
         rows: int = MANY,
     ) -> WriteTicket[T]:
         """Queue a transaction that touches about so many rows; see `ExecutionWriter.append` for the rest."""
@@ -175,7 +154,6 @@ class Writer:
             ticket.error = self._broken
             ticket.settle()
             return ticket
-        self._linger = linger if not self._queue else self._linger
         self._queue.append(ticket)
         self._wake.set()
         return ticket
@@ -184,8 +162,7 @@ class Writer:
         """Commit what is queued until `stop`, then what is left."""
         while not self._stopping or self._queue:
             await self._wake.wait()
-            if self._linger:
-                await asyncio.sleep(0)
+            await self._gather()
             count = self._next_group()
             group, self._queue = self._queue[:count], self._queue[count:]
             if not self._queue and not self._stopping:
@@ -194,6 +171,15 @@ class Writer:
                 ticket.is_taken = True
             if group:
                 await self._carry_out(group)
+
+    async def _gather(self) -> None:
+        """Wait while others add to the group: whoever is answered ahead of a commit asks for more, and shares it."""
+        loop = asyncio.get_running_loop()
+        until, idle, length = loop.time() + _LONGEST_GATHERING, 0, len(self._queue)
+        while idle < _IDLE_TURNS and loop.time() < until:
+            await asyncio.sleep(0)
+            idle = idle + 1 if len(self._queue) == length else 0
+            length = len(self._queue)
 
     def _next_group(self) -> int:
         """Count what is committed next: as much as is short, or else all."""

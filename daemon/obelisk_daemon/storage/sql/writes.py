@@ -1,9 +1,6 @@
 """What logical transactions on executions are made of, each a function of a `Transaction` on the writer's thread."""
 
-from datetime import timedelta
-from typing import Final
-
-from obelisk_daemon.clock import Instant, after
+from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.attempt import failure_outcome
 from obelisk_daemon.execution.events import (
@@ -14,7 +11,6 @@ from obelisk_daemon.execution.events import (
     Entry,
     Event,
     Finished,
-    Response,
     Unlocked,
 )
 from obelisk_daemon.execution.outcome import FailureRecord, Outcome
@@ -27,16 +23,11 @@ from obelisk_daemon.storage.records import (
     NewResponse,
     Recorded,
     Release,
-    ResponseChange,
     StateChange,
     VersionConflictError,
 )
 from obelisk_daemon.storage.sql import rows
-from obelisk_daemon.storage.sql.connection import Row
-from obelisk_daemon.storage.sql.writer import Transaction
-
-HOT_GRACE: Final = timedelta(seconds=5)
-"""How long a workflow kept in memory has, after its response, before others may take it (DESIGN.md section 6)."""
+from obelisk_daemon.storage.sql.transaction import Transaction
 
 
 def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
@@ -46,32 +37,9 @@ def cancel_delay(tx: Transaction, delay_id: DelayId, at: Instant) -> bool:
         return False
     item = DelayFinished(delay_id, cancelled=True)
     execution_id = ExecutionId(row["execution_id"])
-    respond(tx, NewResponse(execution_id, row["join_set"], at, item))
+    tx.unwritten.answer(tx, NewResponse(execution_id, row["join_set"], at, item))
     tx.recorded.append(DelayEnded(execution_id, delay_id, row["requested_at"], at, cancelled=True))
     return True
-
-
-def respond(tx: Transaction, new: NewResponse) -> None:
-    """Append a response and wake the execution if it waits for it. One that has finished needs it no more."""
-    values = {
-        "execution_id": new.execution_id,
-        "join_set": new.join_set,
-        "at": new.created_at,
-        "hot_until": after(new.created_at, HOT_GRACE),
-    }
-    delivered = tx.execute("deliver_response", values)
-    tx.execute("insert_response", (new.created_at, new.join_set, codec.encode(new.item), new.execution_id))
-    tx.look(lambda: _tell(tx, new, delivered.fetchone()))
-
-
-def _tell(tx: Transaction, new: NewResponse, row: Row | None) -> None:
-    if row is None:
-        return
-    response = Response(row["response_count"], new.created_at, new.join_set, new.item)
-    tx.changes.append(ResponseChange(new.execution_id, response, row["executor_id"]))
-    tx.changes.append(
-        StateChange(new.execution_id, row["status"], row["lifecycle"], row["due_at"], row["run_id"] is not None)
-    )
 
 
 def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: Event, at: Instant) -> State:
@@ -83,7 +51,7 @@ def add_event(tx: Transaction, execution_id: ExecutionId, state: State, event: E
         raise VersionConflictError(execution_id)
     if rows.is_queued(state) and not rows.is_queued(after_it):
         tx.execute("count_unqueued", (execution_id,))
-    rows.insert_events(tx, execution_id, (entry,))
+    tx.unwritten.events(execution_id, (entry,))
     tx.changes.append(rows.change_of(execution_id, after_it))
     return after_it
 
@@ -126,7 +94,7 @@ def finish_from_outside(
     tx: Transaction, execution_id: ExecutionId, state: State, failure: FailureRecord, at: Instant
 ) -> None:
     """End an execution that no live run holds with a failure."""
-    rows.insert_failure(tx, execution_id, failure)
+    tx.unwritten.failure(execution_id, failure)
     end(tx, execution_id, state, failure_outcome(failure), at)
 
 
@@ -137,7 +105,9 @@ def end(tx: Transaction, execution_id: ExecutionId, state: State, outcome: Outco
     created = record(tx, execution_id, state, ended, Finished(outcome))
     if created.parent is not None:
         parent_id, join_set = created.parent
-        respond(tx, NewResponse(parent_id, join_set, ended.changed_at, ChildFinished(execution_id, outcome)))
+        tx.unwritten.answer(
+            tx, NewResponse(parent_id, join_set, ended.changed_at, ChildFinished(execution_id, outcome))
+        )
 
 
 def record(tx: Transaction, execution_id: ExecutionId, before: State, ended: State, event: Event) -> Created:
@@ -175,6 +145,6 @@ def fire_delays(tx: Transaction, at: Instant, limit: int) -> int:
     for row in due:
         tx.execute("delete_delay", (row["delay_id"],))
         execution_id, delay_id = ExecutionId(row["execution_id"]), DelayId(row["delay_id"])
-        respond(tx, NewResponse(execution_id, row["join_set"], at, DelayFinished(delay_id)))
+        tx.unwritten.answer(tx, NewResponse(execution_id, row["join_set"], at, DelayFinished(delay_id)))
         tx.recorded.append(DelayEnded(execution_id, delay_id, row["requested_at"], at))
     return len(due)

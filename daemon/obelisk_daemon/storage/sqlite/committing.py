@@ -7,14 +7,16 @@ the disk, as a commit does, runs on the connection's own thread.
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from traceback import clear_frames
 from typing import Any, Final
 
 from obelisk_daemon.errors import ObeliskError, OutcomeUnknownError, StorageUnavailableError
 from obelisk_daemon.ids import ExecutionId
 from obelisk_daemon.storage.records import VersionConflictError
-from obelisk_daemon.storage.sql.writer import GroupLostError, Transaction, WriteTicket
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.unwritten import Unwritten
+from obelisk_daemon.storage.sql.writer import GroupLostError, WriteTicket
 from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints
 from obelisk_daemon.storage.sqlite.connection import SqliteConnection, SqliteThread
 from obelisk_daemon.storage.sqlite.presence import OpenFiles
@@ -101,7 +103,7 @@ def _run_group(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) 
     """
     raw = connection.raw
     try:
-        if not all(_run(connection, ticket) for ticket in group):
+        if not _run_together(connection, group):
             raw.execute("ROLLBACK")
             raw.execute("BEGIN IMMEDIATE")
             for ticket in group:
@@ -130,26 +132,42 @@ def _rolled_back(connection: sqlite3.Connection, cause: sqlite3.Error) -> GroupL
     return GroupLostError(_unavailable(cause))
 
 
+def _run_together(connection: SqliteConnection, group: Sequence[WriteTicket[Any]]) -> bool:
+    unwritten = Unwritten(connection)
+    return all(_run(connection, ticket, unwritten) for ticket in group) and _is_taken(group[-1], unwritten.write)
+
+
 def _run_in_savepoint(connection: SqliteConnection, ticket: WriteTicket[Any]) -> None:
     connection.raw.execute("SAVEPOINT one")
-    if not _run(connection, ticket):
+    unwritten = Unwritten(connection)
+    if not (_run(connection, ticket, unwritten) and _is_taken(ticket, unwritten.write)):
         connection.raw.execute("ROLLBACK TO one")
     connection.raw.execute("RELEASE one")
 
 
-def _run(connection: SqliteConnection, ticket: WriteTicket[Any]) -> bool:
-    """Run a transaction; False, and its ticket has the error, where it was refused.
-
-    An error keeps the frames it came through, and they the statements that were not read to their end: as long as one
-    of those is there that writes, SQLite refuses every savepoint. So frames are cleared before it goes on.
-    """
+def _run(connection: SqliteConnection, ticket: WriteTicket[Any], unwritten: Unwritten) -> bool:
+    """Run a transaction; False, and its ticket has the error, where it was refused."""
     ticket.error = ticket.result = None
     if ticket.after is not None and ticket.after.error is not None:
         ticket.error = VersionConflictError(ticket.subject or ExecutionId("?"))
         return True  # nothing of it was written
-    transaction = Transaction(connection)
-    try:
+    transaction = Transaction(connection, unwritten)
+    ticket.takes(transaction)
+
+    def run() -> None:
         ticket.result = ticket.work(transaction)
+
+    return _is_taken(ticket, run)
+
+
+def _is_taken(ticket: WriteTicket[Any], work: Callable[[], None]) -> bool:
+    """Work for a transaction; False, and its ticket has the error, where that was refused.
+
+    An error keeps the frames it came through, and they the statements that were not read to their end: as long as one
+    of those is there that writes, SQLite refuses every savepoint. So frames are cleared before it goes on.
+    """
+    try:
+        work()
     except sqlite3.Error as error:
         if not isinstance(error, sqlite3.IntegrityError):
             raise
@@ -157,7 +175,6 @@ def _run(connection: SqliteConnection, ticket: WriteTicket[Any]) -> bool:
     except Exception as error:  # noqa: BLE001 - handed to the waiter, who is the owner of this transaction
         ticket.error = error
     else:
-        ticket.changes, ticket.recorded = transaction.changes, transaction.recorded
         return True
     clear_frames(ticket.error.__traceback__)
     return False

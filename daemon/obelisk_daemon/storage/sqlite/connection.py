@@ -10,7 +10,7 @@ import aiosqlite
 
 from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.storage.sql.connection import Values
-from obelisk_daemon.storage.sql.writer import Transaction
+from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.sqlite.queries import SQL
 
 T = TypeVar("T")

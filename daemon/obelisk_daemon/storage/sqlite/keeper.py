@@ -10,7 +10,8 @@ from typing import BinaryIO, Final, NamedTuple
 from obelisk_daemon.errors import ConflictError, StorageUnavailableError
 from obelisk_daemon.storage.check_process import check_in_process
 from obelisk_daemon.storage.database import Backup, CheckReport, DatabaseStats, VacuumReport
-from obelisk_daemon.storage.sql.writer import Transaction, Writer
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.storage.sql.writer import Writer
 from obelisk_daemon.storage.sqlite.connection import raw_of
 from obelisk_daemon.storage.sqlite.copying import copy_database
 from obelisk_daemon.storage.sqlite.measuring import measure

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from obelisk_daemon.errors import OutcomeUnknownError
 from obelisk_daemon.metrics import Metrics, StorageMetrics
-from obelisk_daemon.storage.records import Sizes
+from obelisk_daemon.storage.capacity import Sizes
 from obelisk_daemon.storage.sql.reads import Reads
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sqlite.checkpoints import Checkpoints

@@ -2,9 +2,9 @@
 INSERT INTO execution (
     execution_id, ffqn, component, digest, parent_id, parent_join_set, labels, priority, rank, created_at,
     changed_at, version, status, lifecycle, due_at, executor_id, run_id, locked_version, failed_attempts, join_set,
-    pause_reason, outcome, ending, started_at, tags
+    pause_reason, outcome, ending, started_at, tags, join_missing, response_count
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(?9, 9 - coalesce(?8, (SELECT priority FROM allowed WHERE ffqn = ?2), 5)),
-    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25);
+    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27);
 
 -- name: insert_event
 INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
@@ -13,8 +13,11 @@ INSERT INTO event (execution_id, version, created_at, body) VALUES (?, ?, ?, ?);
 UPDATE execution SET
     digest = ?, changed_at = ?, version = ?, status = ?, lifecycle = ?, due_at = ?, executor_id = ?, run_id = ?,
     locked_version = ?, failed_attempts = ?, join_set = ?, pause_reason = ?, outcome = ?, ending = ?, started_at = ?,
-    join_missing = ?
+    join_missing = ?, response_count = response_count + ?
 WHERE execution_id = ? AND version = ? AND run_id = ?;
+
+-- name: response_count
+SELECT response_count FROM execution WHERE execution_id = ?;
 
 -- name: update_by_version
 UPDATE execution SET
@@ -48,6 +51,11 @@ RETURNING response_count, status, lifecycle, due_at, run_id, executor_id;
 -- name: insert_response
 INSERT INTO response (execution_id, seq, created_at, join_set, body)
 SELECT execution_id, response_count, ?, ?, ? FROM execution WHERE execution_id = ? AND status <> 'finished';
+
+-- The same where more were counted, of which so many came after it.
+-- name: insert_response_before
+INSERT INTO response (execution_id, seq, created_at, join_set, body)
+SELECT execution_id, response_count - ?, ?, ?, ? FROM execution WHERE execution_id = ?;
 
 -- name: insert_tag
 INSERT INTO tag (key, value, created_at, execution_id) VALUES (?, ?, ?, ?);
