@@ -49,11 +49,11 @@ from obelisk_daemon.storage.records import (
     ListFilter,
     LogLine,
     ResponseChange,
-    StateChange,
     StoredLog,
     Summary,
     SummaryPage,
 )
+from obelisk_daemon.storage.sql.rows import change_of
 from tests.fakes.capacity import FakeCapacity
 from tests.fakes.database import REMOVAL, FakeDatabase
 from tests.fakes.following import FakeFollowing
@@ -141,8 +141,6 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         self.broken = False
         self.reads = 0
         self.submitted = 0
-        self.held: set[ExecutionId] = set()
-        """What a run of this daemon holds."""
         self.calls: list[NewCall] = []
         self.not_ready: str | None = None
         self.degraded: str | None = None
@@ -171,9 +169,7 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         log = self.logs.setdefault(known, [])
         for event in events:
             log.append(Entry(len(log), self.tick(), event))
-        state = fold(log)
-        is_held, is_new = state.run_id is not None, state.version == len(events)
-        self.publish(StateChange(known, state.status, state.lifecycle, state.due_at, is_held, is_new))
+        self.publish(change_of(known, fold(log), is_new=len(log) == len(events)))
 
     def create(
         self, known: ExecutionId, info: FunctionInfo, *params: object, parent: ExecutionId | None = None
@@ -210,13 +206,9 @@ class FakeWorld(FakeSubmitting, FakeFollowing, FakeCapacity):
         lines = self.lines.setdefault(known, [])
         position = (sum(map(len, self.lines.values())) + 1) * 10
         lines.append((position, RunId("Run_01JZZZZZZZZZZZZZZZZZZZZZZZ"), LogLine(self.tick(), "info", message)))
-        state = fold(self.logs[known])
-        self.publish(StateChange(known, state.status, state.lifecycle, state.due_at, state.run_id is not None))
+        self.publish(change_of(known, fold(self.logs[known])))
 
     # Engine
-
-    def holds(self, execution_id: ExecutionId) -> bool:
-        return execution_id in self.held
 
     async def submit(self, call: NewCall) -> Summary | None:
         if self.storage_full:

@@ -13,6 +13,11 @@ class FakeSubmitting:
     """What `submit_many` answers, over the logs of a `FakeWorld`."""
 
     logs: dict[ExecutionId, list[Entry]]
+    held: ExecutionId | None = None
+    """What a run of this daemon holds."""
+
+    def holds(self, execution_id: ExecutionId) -> bool:
+        return execution_id == self.held
 
     async def submit(self, call: NewCall) -> Summary | None:
         raise NotImplementedError

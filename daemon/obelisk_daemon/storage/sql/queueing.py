@@ -23,7 +23,7 @@ def submit(tx: Transaction, new: NewExecution) -> bool:
         return False
     if tx.execute("is_allowed", (new.created.ffqn,)).fetchone() is None:
         raise CallerError("function_not_found", f"the active generation has no {new.created.ffqn} any more")
-    new, rank = _as_allowed(tx, new)
+    ((new, rank),) = _as_allowed(tx, [new])
     problem = _make_room(tx, new) if rows.is_queued(new.state) else None
     if problem is not None:
         raise QueueFullError("queue_full", problem)
@@ -35,7 +35,7 @@ def submit_many(tx: Transaction, many: Sequence[NewExecution]) -> list[bool | Ca
     """Insert top-level executions, each once; one that is refused stops no other one."""
     if not _are_new(tx, many):
         return [_submitted(tx, new) for new in many]
-    allowed = [_as_allowed(tx, new) for new in many]
+    allowed = _as_allowed(tx, many)
     if not _are_welcome(tx, [new for new, _ in allowed if rows.is_queued(new.state)]):
         return [_submitted(tx, new) for new in many]
     for new, rank in allowed:
@@ -59,10 +59,15 @@ def _are_welcome(tx: Transaction, waiting: Sequence[NewExecution]) -> bool:
     return all(limit["waiting"] + len(waiting) <= limit["max_pending"] for limit in limits)
 
 
-def _as_allowed(tx: Transaction, new: NewExecution) -> tuple[NewExecution, int | None]:
-    """Do what `locking.as_allowed` does; nor does an executor that was declared dead lock anything."""
-    executor_id = new.state.executor_id
-    if executor_id is not None and tx.connection.execute("is_alive", (executor_id,)).fetchone() is None:
+def _as_allowed(tx: Transaction, many: Sequence[NewExecution]) -> list[tuple[NewExecution, int | None]]:
+    """Do what `locking.as_allowed` does with each; nor does an executor that was declared dead lock anything."""
+    holders = {new.state.executor_id for new in many if new.state.executor_id is not None}
+    dead = {one for one in holders if tx.connection.execute("is_alive", (one,)).fetchone() is None}
+    return [_locked_by(tx, new, is_alive=new.state.executor_id not in dead) for new in many]
+
+
+def _locked_by(tx: Transaction, new: NewExecution, *, is_alive: bool) -> tuple[NewExecution, int | None]:
+    if not is_alive:
         tx.left_unlocked.append(new.execution_id)
         return locking.unlocked(new), None
     new, rank = locking.as_allowed(tx, new)

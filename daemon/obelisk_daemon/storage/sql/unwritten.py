@@ -185,7 +185,6 @@ class Unwritten:
         if not self._rows and not self._many:
             return
         pending, self._rows = self._rows, {}
-        self._insert([row for row in pending.values() if row.new is not None])
         for execution_id, row in pending.items():
             if row.new is not None:
                 row.tell(execution_id, len(row.answers))
@@ -195,6 +194,8 @@ class Unwritten:
                 self._deliver(row.answers)
             if row.state is not None:
                 self._keep_answers(row.answers)
+        # after the changes: a run that holds its execution no more is to hear that, and not that its children are there
+        self._insert([row for row in pending.values() if row.new is not None])
         many, self._many = self._many, {}
         for statement in _FOR_MANY:
             if statement in many:
