@@ -8,7 +8,16 @@ import msgspec
 from obelisk_daemon.clock import Instant
 from obelisk_daemon.execution import codec
 from obelisk_daemon.execution.attempt import failure_outcome
-from obelisk_daemon.execution.events import ChildRequest, Created, Entry, Event, Finished, HistoryItem, Schedule
+from obelisk_daemon.execution.events import (
+    ChildRequest,
+    Created,
+    Entry,
+    Event,
+    Finished,
+    HistoryItem,
+    JoinSetCreate,
+    Schedule,
+)
 from obelisk_daemon.execution.joinsets import JoinSet
 from obelisk_daemon.execution.outcome import FailureRecord
 from obelisk_daemon.execution.state import apply, fold
@@ -102,6 +111,11 @@ def _new_scheduled(
         return uncallable(services, event.execution_id, event.ffqn, event.params, at, scheduled_by=by)
     made = created(services, function, event.params, event.due_at, scheduled_by=by)
     return new_execution(event.execution_id, made, at, services.ids.failure())
+
+
+def opened_in(asked: Iterable[tuple[Instant, HistoryItem]], join_set: str) -> bool:
+    """Tell if a join set is only being created, so that nothing can have answered yet."""
+    return any(isinstance(item, JoinSetCreate) and item.join_set == join_set for _, item in asked)
 
 
 def cancellable(services: Services, closed: JoinSet) -> tuple[ExecutionId, ...]:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Final
 
-from obelisk_daemon.execution.outcome import Evidence, HttpExchange
+from obelisk_daemon.execution.outcome import Evidence, FailureKind, FailureRecord, HttpExchange
 from obelisk_daemon.executor.logs import LogBuffer
+from obelisk_daemon.ids import FailureId
 from obelisk_daemon.wasm.wasi.context import HttpTrace
 
 _LINES: Final = 20
@@ -20,6 +21,18 @@ def evidence_of(logs: LogBuffer, trace: list[HttpTrace]) -> Evidence:
     stderr = logs.tail("stderr", _LINES)[-_STDERR:]
     kept = trace[-_EXCHANGES:]
     return Evidence(stderr, tuple(_exchange(request) for request in kept), len(trace) - len(kept))
+
+
+def failure_of(
+    failure_id: FailureId,
+    kind: FailureKind,
+    message: str,
+    backtrace: str,
+    logs: LogBuffer,
+    cause: FailureId | None = None,
+) -> FailureRecord:
+    """Make the record of how a workflow stopped."""
+    return FailureRecord(failure_id, kind, message, backtrace, cause, evidence_of(logs, []))
 
 
 def describe(request: HttpTrace) -> str:

@@ -379,6 +379,7 @@ class Executor:
             if self._runs.get(run.execution_id) is run:
                 del self._runs[run.execution_id]
             self._leave(run)
+            run.let_go()
 
     async def _release(self, run: Run, reason: str, wait: timedelta) -> None:
         """Give the lock up, whatever the execution has become; try until the database takes it or we stop."""

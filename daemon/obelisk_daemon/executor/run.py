@@ -170,6 +170,9 @@ class Run:
         """Make the run one that can't be cancelled any more: all that is left is to give its lock back."""
         self._has_begun = False
 
+    def let_go(self) -> None:
+        """Forget what refers back to it, once it is over: else all of it stays until the garbage collector comes."""
+
     def concluding(self, evidence: Evidence) -> Concluding:
         """Describe this attempt for the rules."""
         now = max(self.services.clock.now(), self.state.changed_at)

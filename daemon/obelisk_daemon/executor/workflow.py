@@ -15,7 +15,6 @@ from obelisk_daemon.execution.events import (
     Entry,
     Finished,
     HistoryItem,
-    JoinSetCreate,
     JoinSetRequest,
     Paused,
     Response,
@@ -29,9 +28,17 @@ from obelisk_daemon.execution.outcome import FailureKind, FailureRecord, Returne
 from obelisk_daemon.execution.state import block, unblock, unload
 from obelisk_daemon.execution.wit_types import FunctionType
 from obelisk_daemon.execution.written import WrittenLog, written
-from obelisk_daemon.executor.children import all_scheduled, cancellable, is_call_of, lock_new, new_child, uncallable
+from obelisk_daemon.executor.children import (
+    all_scheduled,
+    cancellable,
+    is_call_of,
+    lock_new,
+    new_child,
+    opened_in,
+    uncallable,
+)
 from obelisk_daemon.executor.computing import ComputingWatch
-from obelisk_daemon.executor.evidence import evidence_of
+from obelisk_daemon.executor.evidence import evidence_of, failure_of
 from obelisk_daemon.executor.logs import LogBuffer
 from obelisk_daemon.executor.plan import FunctionPlan
 from obelisk_daemon.executor.replay_time import ReplayTime
@@ -117,6 +124,11 @@ class WorkflowRun(Run):
         if isinstance(end.event, Paused):
             self.services.metrics.executions.automatic_pauses.inc(end.event.reason)
             _log.warning("paused", execution_id=self.execution_id, reason=end.event.reason, detail=end.event.message)
+
+    def let_go(self) -> None:
+        """Forget what refers back to it."""
+        del self._watch, self.journal
+        self.__dict__.pop("_logs", None)
 
     def _record(self, new: list[tuple[Instant, HistoryItem]]) -> tuple[Entry, ...]:
         """Make entries of what was asked, after what came of trying other code, once that is known."""
@@ -319,7 +331,7 @@ class WorkflowRun(Run):
             self.state = unblock(self.state)  # the last request may be a join-next that was answered at once
         else:
             self.state = block(self.state, awaits.join_set)
-            awaits = Awaits(awaits.join_set, awaits.needed, _opened_in(new, awaits.join_set))
+            awaits = Awaits(awaits.join_set, awaits.needed, opened_in(new, awaits.join_set))
         append = Append(
             execution_id=self.execution_id,
             run_id=self.run_id,
@@ -378,21 +390,10 @@ class WorkflowRun(Run):
         return self._failed(stopped.kind, stopped.message, stopped.backtrace, stopped.cause)
 
     def _paused(self, reason: Literal["nondeterminism", "trap"], kind: FailureKind, message: str, trace: str) -> End:
-        failure = self._failure(kind, message, trace)
+        failure = failure_of(self.services.ids.failure(), kind, message, trace, self._logs)
         digest = self.function.component.digest
         return End(Paused(reason, failure.failure_id, digest, failure.message), failure)
 
     def _failed(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> End:
-        failure = self._failure(kind, message, backtrace, cause)
+        failure = failure_of(self.services.ids.failure(), kind, message, backtrace, self._logs, cause)
         return End(Finished(failure_outcome(failure)), failure)
-
-    def _failure(
-        self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None
-    ) -> FailureRecord:
-        failure_id, evidence = self.services.ids.failure(), evidence_of(self._logs, [])
-        return FailureRecord(failure_id, kind, message, backtrace, cause, evidence)
-
-
-def _opened_in(new: list[tuple[Instant, HistoryItem]], join_set: str) -> bool:
-    """Tell if nothing can have answered yet, since the join set is only being created."""
-    return any(isinstance(item, JoinSetCreate) and item.join_set == join_set for _, item in new)

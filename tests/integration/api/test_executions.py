@@ -290,6 +290,31 @@ async def test_who_waits_for_a_result_gets_it_when_it_is_there(http: httpx.Async
     assert world.watcher.waiting == 0
 
 
+async def test_who_waits_for_what_runs_here_is_answered_without_a_look_at_the_database(
+    http: httpx.AsyncClient, world: FakeWorld
+) -> None:
+    world.create(ID, FIBO, 3)
+    world.held, reads = ID, world.reads
+    waiting = asyncio.create_task(http.get(f"/v1/executions/{ID}/result?wait=30"))
+    await until_watched(world)
+    world.add(ID, LOCKED)
+    world.finish(ID, {"ok": 2})
+    response = await waiting
+    assert (response.status_code, response.json()) == (200, {"ok": 2})
+    assert world.reads == reads
+
+
+@pytest.mark.parametrize("wait", ["", "?wait=0"])
+async def test_of_what_runs_here_the_state_is_read_where_nobody_waits_any_longer(
+    http: httpx.AsyncClient, world: FakeWorld, wait: str
+) -> None:
+    world.create(ID, FIBO, 3)
+    world.held = ID
+    response = await http.get(f"/v1/executions/{ID}/result{wait}")
+    assert response.status_code == 202
+    assert response.json() == {"execution_id": ID, "state": "pending_at", "lifecycle": "active"}
+
+
 async def test_cancelling_reports_what_it_reached(http: httpx.AsyncClient, world: FakeWorld) -> None:
     world.create(ID, FIBO, 3)
     first = await http.post(f"/v1/executions/{ID}/cancel")

@@ -13,6 +13,7 @@ from obelisk_daemon.errors import StorageUnavailableError
 from obelisk_daemon.execution.events import Finished
 from obelisk_daemon.ids import RunId
 from obelisk_daemon.storage.records import ListFilter, LockRequest, Runnable, VersionConflictError
+from obelisk_daemon.storage.sql import writer
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.storage.sql.transaction import Transaction
 from obelisk_daemon.storage.sql.writer import MANY
@@ -71,20 +72,30 @@ async def test_what_comes_while_a_commit_runs_shares_the_next(store: SqlStore) -
     assert store.writer.commits - before == 2
 
 
-async def test_a_write_that_lingers_lets_the_next_turns_write_into_its_commit(store: SqlStore) -> None:
+@pytest.mark.parametrize("turns", [1, 5])
+async def test_what_is_queued_within_a_few_turns_of_the_loop_shares_the_commit(store: SqlStore, turns: int) -> None:
     world = World(store)
     parent, before = await world.workflow(), store.writer.commits
     first = store.append(parent.append(world.now))
-    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
     second = store.append(parent.append(world.now, Finished(OK)))
     await asyncio.gather(first.durable(), second.durable())
     assert store.writer.commits - before == 1
 
 
-async def test_a_write_that_lingers_alone_is_still_written(store: SqlStore) -> None:
+async def test_a_group_does_not_wait_for_ever_while_others_add_to_it(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LONGEST_GATHERING", 0.0)
     world = World(store)
-    run = await world.start()
-    await asyncio.wait_for(store.append(run.append(world.now, Finished(OK))).durable(), 10)
+    parent, before = await world.workflow(), store.writer.commits
+    tickets = []
+    async with asyncio.timeout(20):
+        while not tickets or store.writer.commits == before:
+            tickets.append(store.append(parent.append(world.now)))
+            await asyncio.sleep(0)
+        await tickets[-1].durable()
 
 
 def refuse(_: Transaction) -> None:

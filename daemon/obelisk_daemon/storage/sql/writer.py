@@ -83,9 +83,14 @@ class WriteTicket(Generic[T]):
         """Wake whoever waits."""
         self._is_settled = True
         self.after = None  # else a long run, of which each append is after another, would be kept whole
+        self.work = _carried_out
         then, self._then = self._then, []
         for act in then:
             act()
+
+
+def _carried_out(_: Transaction) -> Any:
+    raise AssertionError("a transaction is carried out before its ticket is settled")
 
 
 def _wake(waits: asyncio.Future[None]) -> None:

@@ -1,0 +1,71 @@
+"""Submissions in a real executor: locked as they are made where a slot is free, else queued like all that is due."""
+
+import asyncio
+
+import pytest
+
+from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.ids import ExecutionId
+from tests.building import execution_id
+from tests.integration.executor.engine import Daemon, Lab
+from tests.integration.executor.uses import FIBO, FIBOA, Use
+
+pytestmark = pytest.mark.anyio
+CALL = "testing:fibo/fibo.fibo"
+RUN = "testing:fibo/workflow.fiboa"
+SPIN = "testing:faults/faults.spin"
+OK = Returned({"ok": 55})
+
+
+async def test_a_workflow_of_three_steps_is_submitted_run_and_ended_in_two_commits_at_most(lab: Lab) -> None:
+    async with lab.daemon(FIBO, FIBOA) as daemon:
+        assert await daemon.call(RUN, 10, 3) == OK  # nothing is due any more, and everything is compiled
+        before = daemon.store.writer.commits
+        assert await daemon.call(RUN, 10, 3, number=2) == OK
+        assert daemon.store.writer.commits - before <= 2
+        assert (await daemon.types(execution_id(2)))[:2] == ["created", "locked"]
+        await daemon.check(execution_id(2))
+
+
+async def test_where_all_slots_are_taken_it_waits_for_one(lab: Lab) -> None:
+    async with lab.daemon(FIBO, Use("faults"), max_running=1) as daemon:
+        await daemon.submit(SPIN)
+        await daemon.settled(lambda: daemon.members[0].running == 1)
+        second = await daemon.submit(CALL, 10, number=2)
+        assert (await daemon.row(second)).status == "pending_at"
+        await daemon.canceller.cancel(execution_id(), force=True)
+        assert await daemon.result(second) == OK
+
+
+async def test_what_needs_a_label_that_is_not_offered_is_not_locked(lab: Lab) -> None:
+    async with lab.daemon(FIBO) as daemon:
+        assert await daemon.call(CALL, 10, number=2) == OK  # nothing is due any more
+        labelled = await daemon.submit(CALL, 10, labels=("gpu",))
+        assert (await daemon.row(labelled)).status == "pending_at"
+
+
+async def test_the_same_one_again_runs_nothing_and_leaves_what_is_there(lab: Lab) -> None:
+    async with lab.daemon(FIBO) as daemon:
+        assert await daemon.call(CALL, 10) == OK
+        log = await daemon.log(execution_id())
+        await daemon.submit(CALL, 10)
+        await daemon.settled(lambda: daemon.members[0].running == 0)
+        assert await daemon.log(execution_id()) == log
+        assert not daemon.executor.holds(execution_id())
+
+
+async def test_an_executor_holds_what_it_runs_until_its_end_is_published(lab: Lab) -> None:
+    async with lab.daemon(FIBO) as daemon:
+        told: list[tuple[ExecutionId, bool]] = []
+        daemon.store.subscribe(lambda change: told.append((change.execution_id, daemon.executor.holds(execution_id()))))
+        submitting = asyncio.create_task(daemon.submit(CALL, 10))
+        assert await asyncio.wait_for(_until_held(daemon), 10)
+        await submitting
+        assert await daemon.result(execution_id()) == OK
+        assert told[-1] == (execution_id(), False)
+
+
+async def _until_held(daemon: Daemon) -> bool:
+    while not daemon.executor.holds(execution_id()):
+        await asyncio.sleep(0)
+    return True
