@@ -144,13 +144,16 @@ class Run:
             raise asyncio.CancelledError
 
     async def made_by(self, creation: Ticket, *, may_run_ahead: bool) -> None:
-        """Let a child run once the commit that makes it is durable, or ahead of it where nobody can tell.
+        """Let it run once the commit that makes it is durable; a child also ahead of that, where nobody can tell.
+
+        What was submitted waits: if its guest takes the daemon down, a lock must be there that tells whose fault it was.
 
         Raises:
             VersionConflictError: it was not made, or is not ours.
             StorageUnavailableError: it was not made.
         """
-        if may_run_ahead and self.function.component.is_confined:
+        is_child = self.held.created.parent is not None
+        if may_run_ahead and is_child and self.function.component.is_confined:
             self.go_ahead_of(creation)
             return
         await creation.durable()

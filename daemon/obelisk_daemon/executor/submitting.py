@@ -1,7 +1,7 @@
 """Submissions: what is due at once is locked as it is made, where an executor of this process has a slot for it.
 
-So it needs no look for work, and no commit to lock it. The rule stays as it is: it waits behind all that was due
-before, and runs nothing that the active generation does not allow.
+So it needs no look for work, and no commit to lock it; it runs once the one that makes it is durable. The rule stays as
+it is: it waits behind all that was due before, and runs nothing that the active generation does not allow.
 """
 
 from collections.abc import Sequence

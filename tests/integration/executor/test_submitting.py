@@ -1,11 +1,14 @@
 """Submissions in a real executor: locked as they are made where a slot is free, else queued like all that is due."""
 
 import asyncio
+import threading
 
 import pytest
 
 from obelisk_daemon.execution.outcome import Returned
 from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.sql.transaction import Transaction
+from obelisk_daemon.wasm.callbacks import GUESTS
 from tests.building import execution_id
 from tests.integration.executor.engine import Daemon, Lab
 from tests.integration.executor.uses import FIBO, FIBOA, Use
@@ -25,6 +28,28 @@ async def test_a_workflow_of_three_steps_is_submitted_run_and_ended_in_two_commi
         assert daemon.store.writer.commits - before <= 2
         assert (await daemon.types(execution_id(2)))[:2] == ["created", "locked"]
         await daemon.check(execution_id(2))
+
+
+async def test_what_is_submitted_runs_once_its_lock_is_durable(lab: Lab) -> None:
+    """Else a guest that takes the daemon down would leave no trace, and do it again for whoever submits it again."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert leave.wait(20)
+
+    async with lab.daemon(FIBO, FIBOA) as daemon:
+        assert await daemon.call(RUN, 10, 1) == OK
+        daemon.store.writer.queue(slow)
+        submitting = asyncio.create_task(daemon.submit(RUN, 10, 1, number=2))
+        await asyncio.to_thread(entered.wait, 20)
+        await daemon.settled(lambda: daemon.executor.holds(execution_id(2)))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not GUESTS
+        leave.set()
+        await submitting
+        assert await daemon.result(execution_id(2)) == OK
 
 
 async def test_where_all_slots_are_taken_it_waits_for_one(lab: Lab) -> None:
