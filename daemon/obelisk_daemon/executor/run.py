@@ -146,7 +146,7 @@ class Run:
     async def made_by(self, creation: Ticket, *, may_run_ahead: bool) -> None:
         """Let it run once the commit that makes it is durable; a child also ahead of that, where nobody can tell.
 
-        What was submitted waits: if its guest takes the daemon down, a lock must be there that tells whose fault it was.
+        What was submitted waits: if its guest takes the daemon down, its lock must be there to tell whose fault it was.
 
         Raises:
             VersionConflictError: it was not made, or is not ours.
