@@ -113,7 +113,7 @@ async def _nap(due: float, client: Client) -> None:
 def _wait(daemon: Daemon, last: float) -> Done:
     """Wait till the last one is due and all have finished."""
     time.sleep(max(0.0, last - _now()))
-    while counter(daemon, "obelisk_executor_hot") > 0:
+    while counter(daemon, "obelisk_executor_hot") + counter(daemon, "obelisk_executor_running") > 0:
         time.sleep(0.2)
     return Done(NUMBER)
 

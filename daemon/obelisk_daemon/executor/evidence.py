@@ -29,6 +29,7 @@ def failure_of(
     message: str,
     backtrace: str,
     logs: LogBuffer,
+    *,
     cause: FailureId | None = None,
 ) -> FailureRecord:
     """Make the record of how a workflow stopped."""

@@ -29,7 +29,8 @@ async def submit(store: Store, members: Sequence[Executor], new: NewExecution) -
         submission = store.queue_submission(locked)
         member.start_reserved(held, submission.ticket)
         is_new = await submission.outcome()
-        is_locked = new.execution_id not in submission.ticket.left_unlocked
+        ticket = submission.ticket
+        is_locked = ticket.error is None and new.execution_id not in ticket.left_unlocked
         return None if not is_new else locked if is_locked else new
     return new if await store.submit(new) else None
 

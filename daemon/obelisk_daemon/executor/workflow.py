@@ -395,5 +395,5 @@ class WorkflowRun(Run):
         return End(Paused(reason, failure.failure_id, digest, failure.message), failure)
 
     def _failed(self, kind: FailureKind, message: str, backtrace: str, cause: FailureId | None = None) -> End:
-        failure = failure_of(self.services.ids.failure(), kind, message, backtrace, self._logs, cause)
+        failure = failure_of(self.services.ids.failure(), kind, message, backtrace, self._logs, cause=cause)
         return End(Finished(failure_outcome(failure)), failure)
