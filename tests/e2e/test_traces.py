@@ -109,7 +109,8 @@ def test_a_delay_is_a_span_also_when_another_daemon_fires_it(new_daemon: NewDaem
     assert daemon.terminate() == 0
     (delay,) = [one for one in collector.spans if one.name == "delay"]
     assert delay.parent_id == of(collector.spans, execution_id(1)).span_id
-    assert delay.ended - delay.started >= 1_500_000_000
+    # its guest counts from the time that it knows, which is a little before that of its request
+    assert delay.ended - delay.started >= 1_400_000_000
     check(collector.spans)
 
 
