@@ -48,7 +48,8 @@ class Operator:
         async def submit(daemon: SimulatedDaemon) -> bool:
             services, now = daemon.executors.services, daemon.clock.now()
             event = created(services, services.plan.functions[ffqn], params, now)
-            return await daemon.store.submit(new_execution(new, event, now, services.ids.failure()))
+            made = await daemon.executors.submit(new_execution(new, event, now, services.ids.failure()))
+            return made is not None
 
         while True:
             if (await self._ask(submit, f"submit {new}"))[0]:

@@ -84,10 +84,10 @@ def new_child(
 
 
 def lock_new(services: Services, function: FunctionPlan, new: NewExecution, at: Instant) -> tuple[NewExecution, Held]:
-    """Have a child be held by this executor from its first transaction on."""
+    """Have it be held by this executor from its first transaction on."""
     locked = services.plan.locking(services.executor_id, function)(services.ids.run(), 1)
     entry = Entry(1, at, locked)
-    new = NewExecution(new.execution_id, (*new.entries, entry), apply(new.state, entry))
+    new = msgspec.structs.replace(new, entries=(*new.entries, entry), state=apply(new.state, entry))
     return new, Held(new.execution_id, locked, new.created, at, new.state)
 
 

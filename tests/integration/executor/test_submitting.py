@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from obelisk_daemon.execution.outcome import Returned
+from obelisk_daemon.executor.children import created, lock_new, new_execution
 from obelisk_daemon.ids import ExecutionId
+from obelisk_daemon.storage.sql.locking import unlocked
 from obelisk_daemon.storage.sql.transaction import Transaction
 from tests.building import execution_id
 from tests.integration.executor.engine import Daemon, Lab
@@ -76,6 +78,17 @@ async def test_the_same_one_again_runs_nothing_and_leaves_what_is_there(lab: Lab
         await daemon.settled(lambda: daemon.members[0].running == 0)
         assert await daemon.log(execution_id()) == log
         assert not daemon.executor.holds(execution_id())
+
+
+async def test_what_is_locked_as_it_is_made_has_all_that_it_may_need_where_it_is_left_unlocked(lab: Lab) -> None:
+    """It may have to end another one to have room, or be refused: that takes the id of a failure."""
+    async with lab.daemon(FIBO) as daemon:
+        services, now = daemon.services, daemon.services.clock.now()
+        function = services.plan.functions[CALL]
+        new = new_execution(execution_id(), created(services, function, [10], now), now, services.ids.failure())
+        locked, held = lock_new(services, function, new, now)
+        assert held.state == locked.state
+        assert unlocked(locked) == new
 
 
 async def test_an_executor_holds_what_it_runs_until_its_end_is_published(lab: Lab) -> None:
