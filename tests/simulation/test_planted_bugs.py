@@ -13,9 +13,9 @@ from tests.simulation.world import Report, simulate
 _SEEDS = 200
 
 
-def first_found(first: int = 0) -> Report:
-    """Give the first seed, of those from `first` on, that finds anything."""
-    for seed in range(first, first + _SEEDS):
+def first_found() -> Report:
+    """Give the first seed that finds anything."""
+    for seed in range(_SEEDS):
         report = simulate(seed)
         if report.violations:
             return report
@@ -30,13 +30,10 @@ def without(statement: str, condition: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(SQL, statement, before.replace(condition, instead))
 
 
-# The version fences nearly all that the run does: one seed in some two hundred needs both. Those before are left out.
-@pytest.mark.parametrize(("fence", "first"), [("AND version = ? AND run_id = ?", 0), ("AND run_id = ?", 200)])
-def test_a_write_that_is_not_fenced_by_its_run_is_found(
-    fence: str, first: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("fence", ["AND version = ? AND run_id = ?", "AND run_id = ?"])
+def test_a_write_that_is_not_fenced_by_its_run_is_found(fence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     without("update_by_run", fence, monkeypatch)
-    assert "update_by_run" in str(first_found(first))
+    assert "update_by_run" in str(first_found())
 
 
 def test_a_lock_for_an_executor_that_was_declared_dead_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
