@@ -32,7 +32,7 @@ def peers_on_postgresql(run: Run) -> Iterator[Row]:
             "1 daemon": partial(_daemons, run, server, 1),
             "3 daemons": partial(_daemons, run, server, 3),
         }
-        yield from compare(run, systems, [Ahead("DBOS")])
+        yield from compare(run, systems, [Ahead("DBOS", steps=5, workflows=5)])
         yield Row("raw commits of one row by PostgreSQL, once more", _commits(server), "1/s", load())
 
 

@@ -1,5 +1,8 @@
 """Workflows and activities from their submission to their result."""
 
+import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -12,7 +15,7 @@ from obelisk_daemon.ids import ExecutionId, child_id
 from obelisk_daemon.storage.records import Append
 from obelisk_daemon.storage.sql.store import SqlStore
 from obelisk_daemon.wasm.callbacks import GUESTS
-from tests.building import OK, outcome_of
+from tests.building import OK, execution_id, outcome_of
 from tests.fakes.clock import ManualClock
 from tests.integration.executor.engine import Lab, NewLab
 from tests.integration.executor.uses import FIBO, FIBOA, QUICK, Use
@@ -106,6 +109,19 @@ async def test_only_so_many_run_at_a_time(lab: Lab) -> None:
         for execution in ids:
             await daemon.result(execution)
         assert most == 2
+
+
+async def test_a_workflow_that_has_ended_leaves_nothing_to_the_garbage_collector(lab: Lab) -> None:
+    async with lab.daemon(FIBO, FIBOA) as daemon:
+        gc.disable()
+        try:
+            submitting = asyncio.create_task(daemon.submit(RUN, 10, 3))
+            await daemon.settled(lambda: daemon.executor.holds(execution_id()))
+            run = weakref.ref(daemon.members[0]._runs[execution_id()])
+            await daemon.result(await submitting)
+            await daemon.settled(lambda: run() is None)
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("on_block", ["hot", "unload"])
